@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define POISON(p, n)   ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+enum { CHUNK_BYTES = 256 * 1024 };
+
+struct arena_chunk {
+    struct arena_chunk *next;
+    size_t size; /* bytes after the header */
+    size_t used;
+    char pad[MEMORY_ALIGNMENT - 3 * sizeof(size_t)];
+    char data[];
+};
+
+void meter_add(struct meter *meter, size_t bytes)
+{
+    if (!meter)
+        return;
+    size_t now = atomic_fetch_add(&meter->now, bytes) + bytes;
+    size_t peak = atomic_load(&meter->peak);
+    while (now > peak && !atomic_compare_exchange_weak(&meter->peak, &peak, now))
+        ;
+}
+
+void meter_subtract(struct meter *meter, size_t bytes)
+{
+    if (meter)
+        atomic_fetch_sub(&meter->now, bytes);
+}
+
+void meter_restart(struct meter *meter)
+{
+    if (meter)
+        atomic_store(&meter->peak, atomic_load(&meter->now));
+}
+
+static void *insist(void *block, size_t bytes)
+{
+    if (!block) {
+        fprintf(stderr, "advisor: out of memory: the system refused %zu bytes\n", bytes);
+        _Exit(1);
+    }
+    return block;
+}
+
+void *memory_alloc(size_t bytes)
+{
+    return insist(malloc(bytes ? bytes : 1), bytes);
+}
+
+void *memory_zalloc(size_t bytes)
+{
+    return insist(calloc(1, bytes ? bytes : 1), bytes);
+}
+
+void *memory_realloc(void *old, size_t bytes)
+{
+    return insist(realloc(old, bytes ? bytes : 1), bytes);
+}
+
+char *memory_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(memory_alloc(size), text, size);
+}
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + MEMORY_ALIGNMENT - 1) & ~(size_t)(MEMORY_ALIGNMENT - 1);
+}
+
+void *memory_try(size_t bytes)
+{
+    if (bytes > SIZE_MAX / 2)
+        return NULL;
+    return aligned_alloc(MEMORY_ALIGNMENT, round_up(bytes ? bytes : 1));
+}
+
+void arena_init(struct arena *arena, struct meter *meter)
+{
+    *arena = (struct arena){.meter = meter};
+}
+
+/* Appends a chunk after the current one and makes it current. */
+static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
+{
+    size_t bytes = sizeof(struct arena_chunk) + size;
+    struct arena_chunk *chunk = insist(memory_try(bytes), bytes);
+    *chunk = (struct arena_chunk){.size = size};
+    POISON(chunk->data, size);
+    meter_add(arena->meter, bytes);
+    if (arena->current) {
+        chunk->next = arena->current->next;
+        arena->current->next = chunk;
+    } else {
+        chunk->next = arena->first;
+        arena->first = chunk;
+    }
+    arena->current = chunk;
+    return chunk;
+}
+
+/* The chunk that has room for `bytes`: the current one, the next kept one, or a new one. */
+static struct arena_chunk *chunk_with_room(struct arena *arena, size_t bytes)
+{
+    struct arena_chunk *chunk = arena->current;
+    if (chunk && chunk->size - chunk->used >= bytes)
+        return chunk;
+    struct arena_chunk *next = chunk ? chunk->next : arena->first;
+    if (next && next->size >= bytes) {
+        next->used = 0;
+        arena->current = next;
+        return next;
+    }
+    return add_chunk(arena, bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES);
+}
+
+void arena_reserve(struct arena *arena, size_t bytes)
+{
+    chunk_with_room(arena, round_up(bytes));
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    size_t rounded = round_up(bytes ? bytes : 1);
+    struct arena_chunk *chunk = chunk_with_room(arena, rounded);
+    void *block = chunk->data + chunk->used;
+    chunk->used += rounded;
+    UNPOISON(block, bytes);
+    return block;
+}
+
+void *arena_zalloc(struct arena *arena, size_t bytes)
+{
+    return memset(arena_alloc(arena, bytes), 0, bytes);
+}
+
+char *arena_strndup(struct arena *arena, const char *text, size_t length)
+{
+    char *copy = arena_alloc(arena, length + 1);
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+char *arena_strdup(struct arena *arena, const char *text)
+{
+    return arena_strndup(arena, text, strlen(text));
+}
+
+struct arena_mark arena_mark(const struct arena *arena)
+{
+    struct arena_chunk *chunk = arena->current;
+    return (struct arena_mark){chunk, chunk ? chunk->used : 0};
+}
+
+void arena_rewind(struct arena *arena, struct arena_mark mark)
+{
+    if (!mark.chunk) {
+        arena_clear(arena);
+        return;
+    }
+    arena->current = mark.chunk;
+    mark.chunk->used = mark.used;
+    POISON(mark.chunk->data + mark.used, mark.chunk->size - mark.used);
+}
+
+void arena_clear(struct arena *arena)
+{
+    arena->current = arena->first;
+    if (arena->first) {
+        arena->first->used = 0;
+        POISON(arena->first->data, arena->first->size);
+    }
+}
+
+void arena_release(struct arena *arena)
+{
+    struct arena_chunk *chunk = arena->first;
+    while (chunk) {
+        struct arena_chunk *next = chunk->next;
+        meter_subtract(arena->meter, sizeof *chunk + chunk->size);
+        UNPOISON(chunk->data, chunk->size);
+        free(chunk);
+        chunk = next;
+    }
+    arena->first = arena->current = NULL;
+}
+
+size_t arena_held(const struct arena *arena)
+{
+    size_t bytes = 0;
+    for (const struct arena_chunk *chunk = arena->first; chunk; chunk = chunk->next)
+        bytes += sizeof *chunk + chunk->size;
+    return bytes;
+}
