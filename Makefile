@@ -9,7 +9,7 @@
 #   make install    PREFIX (default /usr/local) and DESTDIR are respected
 
 CC       ?= cc
-CFLAGS   ?= -O3 -g -march=native -ffp-contract=off
+CFLAGS   ?= -O3 -g -march=native -fopenmp-simd
 PREFIX   ?= /usr/local
 VERSION  := 0.1.0
 MODEL    ?=

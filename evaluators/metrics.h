@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Metrics: from the predictions of one trial to one number, its interval, and where the metric has
+ * one a score for each example, which is what paired comparisons use.
+ *
+ * A metric is a row of one table. Values agree with scikit-learn on the cases it defines
+ * (tests/parity/make_statistics.py).
+ */
+#ifndef EVALUATORS_METRICS_H
+#define EVALUATORS_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "evaluators/statistics.h"
+
+enum { NO_LABEL = -1 }; /* as truth: the example has no class; as label: no valid answer */
+
+/* What a trial says about one example. Strings and arrays belong to whoever made them. */
+struct prediction {
+    int64_t example;            /* row of the example in its data file, from 0 */
+    int truth;                  /* class of the example, 0 .., or NO_LABEL */
+    int label;                  /* class answered, 0 .., or NO_LABEL, which is always wrong */
+    bool correct;               /* by the study's metric; see predictions_judge */
+    bool scored;                /* `probability` and `nll` are set */
+    double probability;         /* of the answer given, 0 .. 1 */
+    double nll;                 /* of the true answer, nats, mean over its tokens, >= 0 */
+    const char *text;           /* text answered, UTF-8, or NULL */
+    const char *target;         /* text expected, UTF-8, or NULL */
+    const float *probabilities; /* (classes), sum 1, or NULL */
+};
+
+/* What a metric reads, beyond `example`. */
+enum metric_input {
+    INPUT_LABELS,        /* truth, label */
+    INPUT_TEXT,          /* text, target */
+    INPUT_CORRECT,       /* correct, probability */
+    INPUT_PROBABILITIES, /* truth, probabilities */
+    INPUT_NLL            /* nll */
+};
+
+struct metric {
+    const char *name;  /* as on the command line and in the store */
+    const char *title; /* for people */
+    const char *unit;  /* "share", "coefficient", "nats", "squared error" */
+    bool higher_is_better;
+    bool proportion; /* mean of 0/1 scores: Wilson interval; otherwise bootstrap */
+    enum metric_input input;
+
+    /* The value over all predictions; count >= 1. */
+    double (*value)(const struct prediction *predictions, size_t count, size_t classes);
+
+    /* One score for each prediction, whose mean is the value; NULL where there is none
+     * (macro_f1, matthews, calibration_error). */
+    void (*scores)(const struct prediction *predictions, size_t count, size_t classes,
+                   double *scores);
+};
+
+/* accuracy            share of label == truth; "no answer" is wrong
+ * balanced_accuracy   mean recall over the classes that occur as truth
+ * macro_f1            mean F1 over the classes that occur as truth or answer
+ * matthews            Matthews correlation, many classes (Gorodkin 2004); 0 when undefined; "no
+ *                     answer" is a further class
+ * exact_match         share of texts equal to their target after text_normalise
+ * numeric_match       share of texts whose number is that of the target; see numbers_match
+ * brier               mean over examples of sum over classes of (p - y)^2, 0 .. 2 (Brier 1950)
+ * calibration_error   expected calibration error: 10 equal bins (0, 0.1] .. (0.9, 1] of
+ *                     `probability`, mean of |share correct - mean probability| weighted by size
+ * nll                 mean negative log-likelihood of the truth, nats for each token
+ *
+ * The rows of the table, 0 .. metric_count() - 1, in this order. */
+size_t metric_count(void);
+const struct metric *metric_at(size_t index);
+const struct metric *metric_find(const char *name); /* NULL when unknown */
+
+struct metric_value {
+    double value;
+    double low; /* interval at the asked confidence, always with low <= value <= high */
+    double high;
+};
+
+/* The value and its interval: Wilson for proportions, otherwise percentile bootstrap over examples
+ * with `options`, whose confidence holds for both. `classes` is the number of classes (0 when the
+ * task has none). FAILED when there is no prediction, when a prediction lacks what the metric reads
+ * (the sentence names the example), or when a number is outside its range or not finite: a model
+ * that gives NAN has failed, it has no score. */
+enum status metric_measure(const struct metric *metric, const struct prediction *predictions,
+                           size_t count, size_t classes, struct bootstrap options,
+                           struct metric_value *result, struct error *err);
+
+/* Sets `correct`: texts compared for exact_match and numeric_match, label == truth for all other
+ * metrics. */
+void predictions_judge(const struct metric *metric, struct prediction *predictions, size_t count);
+
+/* ---- Confusion ------------------------------------------------------------------------------ */
+
+/* counts[truth * (classes + 1) + answer]; the last column counts "no answer". Predictions without a
+ * truth are left out. `counts` has classes * (classes + 1) elements and belongs to the caller. */
+void confusion_count(const struct prediction *predictions, size_t count, size_t classes,
+                     int64_t *counts);
+
+struct class_score {
+    int64_t support;  /* examples of this class */
+    int64_t answered; /* predictions of this class */
+    int64_t hits;     /* both */
+    double precision; /* hits / answered; 0 when never answered */
+    double recall;    /* hits / support; 0 when it does not occur */
+    double f1;        /* 2 hits / (answered + support); 0 when neither occurs */
+};
+
+void class_scores(const int64_t *counts, size_t classes, struct class_score *scores);
+
+/* ---- Texts ---------------------------------------------------------------------------------- */
+
+struct text;
+
+/* What exact_match compares. Runs of white space (ASCII, no-break and typographic spaces) become
+ * one space and vanish at both ends; quotation marks around the whole, then full stops, commas,
+ * colons, semicolons, exclamation and question marks at the end vanish, as often as there are some;
+ * letters become small in ASCII, Latin-1, Greek and Cyrillic. Accents, articles and word order
+ * stay. `out` is cleared first. */
+void text_normalise(const char *text, struct text *out);
+
+/* True when both texts hold the same number. From the target the part after the last "####" counts,
+ * if there is one; it must hold exactly one number, otherwise the texts are compared as in
+ * exact_match. From the answer the part after the last "####", and of it the last number.
+ * A number: sign (- or U+2212, not directly after a letter, digit or closing bracket), digits with
+ * thousands separators (comma, apostrophe, no-break space, before groups of exactly three digits),
+ * decimals after a point (or after a single comma that cannot be a separator, as in 3,14), exponent
+ * (1e6). Currency and unit signs around it are ignored, and 50 % is 50. Whole numbers below 2^53
+ * must be equal; others within 1e-9 relative. Fractions (3/4), times and dates are no numbers. */
+bool numbers_match(const char *answer, const char *target);
+
+#endif

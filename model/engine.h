@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A model together with the threads and the memory that run it.
+ */
+#ifndef MODEL_ENGINE_H
+#define MODEL_ENGINE_H
+
+#include "base/memory.h"
+#include "base/pool.h"
+#include "model/tape.h"
+#include "model/transformer.h"
+
+/* What one worker computes in. Nothing survives from one task to the next. */
+struct workspace {
+    struct arena arena;
+    struct tape tape;
+};
+
+struct engine {
+    const struct model *model; /* not owned */
+    struct pool *pool;
+    struct workspace *workspaces; /* (threads), indexed by the worker number of a task */
+    struct meter meter;           /* memory beyond the weights: workspaces, caches, parameters */
+};
+
+/* `threads` >= 1. The engine itself cannot fail; it must be released before the model. */
+struct engine *engine_create(const struct model *model, int threads);
+void engine_free(struct engine *engine); /* NULL is fine */
+
+/* Returns the memory of all workspaces to the system, so that the next trial's peak is its own. */
+void engine_trim(struct engine *engine);
+
+/* The workspace of `worker`, emptied, its tape recording or not. */
+struct workspace *engine_workspace(struct engine *engine, int worker, bool recording);
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a GGUF file to the weights of a transformer: hyper-parameters, shapes, and every weight
+ * expanded to `real`.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "model/chat.h"
+#include "model/gguf.h"
+#include "model/tokenizer.h"
+#include "model/transformer.h"
+
+enum { MOST_LAYERS = 1024, MOST_WIDTH = 1 << 17, MOST_CONTEXT = 1 << 28, KEY_BYTES = 128 };
+
+/* The names and sizes of a layer's projections; how rows and columns follow from the model. */
+struct site_row {
+    struct site_name name;
+    int (*out)(const struct model *model);
+    int (*in)(const struct model *model);
+};
+
+static int width(const struct model *model)
+{
+    return model->n_embd;
+}
+
+static int query_width(const struct model *model)
+{
+    return model->n_head * model->head_dim;
+}
+
+static int key_width(const struct model *model)
+{
+    return model->n_head_kv * model->head_dim;
+}
+
+static int hidden_width(const struct model *model)
+{
+    return model->n_ff;
+}
+
+static const struct site_row sites[N_SITES] = {
+    [SITE_Q] = {{"q_proj", "self_attn.q_proj", "attn_q"}, query_width, width},
+    [SITE_K] = {{"k_proj", "self_attn.k_proj", "attn_k"}, key_width, width},
+    [SITE_V] = {{"v_proj", "self_attn.v_proj", "attn_v"}, key_width, width},
+    [SITE_O] = {{"o_proj", "self_attn.o_proj", "attn_output"}, width, query_width},
+    [SITE_GATE] = {{"gate_proj", "mlp.gate_proj", "ffn_gate"}, hidden_width, width},
+    [SITE_UP] = {{"up_proj", "mlp.up_proj", "ffn_up"}, hidden_width, width},
+    [SITE_DOWN] = {{"down_proj", "mlp.down_proj", "ffn_down"}, width, hidden_width},
+};
+
+const struct site_name *site_name(enum site site)
+{
+    return &sites[site].name;
+}
+
+/* "llama.<suffix>" as an integer within bounds. */
+static enum status read_int(const struct gguf *gguf, const char *suffix, int maximum, int *value,
+                            struct error *err)
+{
+    char key[KEY_BYTES];
+    uint64_t number;
+    snprintf(key, sizeof key, "llama.%s", suffix);
+    enum status status = gguf_unsigned(gguf, key, 1, (uint64_t)maximum, &number, err);
+    if (status == OK)
+        *value = (int)number;
+    return status;
+}
+
+static enum status read_int_or(const struct gguf *gguf, const char *suffix, int maximum,
+                               int fallback, int *value, struct error *err)
+{
+    char key[KEY_BYTES];
+    uint64_t number;
+    snprintf(key, sizeof key, "llama.%s", suffix);
+    enum status status =
+        gguf_unsigned_or(gguf, key, 1, (uint64_t)maximum, (uint64_t)fallback, &number, err);
+    if (status == OK)
+        *value = (int)number;
+    return status;
+}
+
+static enum status check_heads(const struct gguf *gguf, const struct model *m, struct error *err)
+{
+    if (m->n_head % m->n_head_kv)
+        return gguf_reject_key(gguf, "llama.attention.head_count_kv", err,
+                               "%d query heads cannot share %d key heads evenly; expected a "
+                               "divisor of %d",
+                               m->n_head, m->n_head_kv, m->n_head);
+    if (m->head_dim % 2)
+        return gguf_reject_key(gguf, "llama.attention.key_length", err,
+                               "the head size is %d; expected an even number", m->head_dim);
+    if (m->n_rotated > m->head_dim || m->n_rotated % 2)
+        return gguf_reject_key(gguf, "llama.rope.dimension_count", err,
+                               "%d rotated features do not fit a head of %d; expected an even "
+                               "number up to the head size",
+                               m->n_rotated, m->head_dim);
+    return OK;
+}
+
+static enum status read_shape(const struct gguf *gguf, struct model *m, struct error *err)
+{
+    enum status status;
+    int value_length;
+    if ((status = read_int(gguf, "block_count", MOST_LAYERS, &m->n_layer, err)) ||
+        (status = read_int(gguf, "embedding_length", MOST_WIDTH, &m->n_embd, err)) ||
+        (status = read_int(gguf, "feed_forward_length", MOST_WIDTH, &m->n_ff, err)) ||
+        (status = read_int(gguf, "context_length", MOST_CONTEXT, &m->n_context, err)) ||
+        (status = read_int(gguf, "attention.head_count", MOST_WIDTH, &m->n_head, err)) ||
+        (status = read_int_or(gguf, "attention.head_count_kv", MOST_WIDTH, m->n_head, &m->n_head_kv,
+                              err)))
+        return status;
+    if (m->n_embd % m->n_head)
+        return gguf_reject_key(gguf, "llama.attention.head_count", err,
+                               "%d heads do not divide an embedding of %d", m->n_head, m->n_embd);
+    int usual = m->n_embd / m->n_head;
+    if ((status =
+             read_int_or(gguf, "attention.key_length", MOST_WIDTH, usual, &m->head_dim, err)) ||
+        (status = read_int_or(gguf, "attention.value_length", MOST_WIDTH, m->head_dim,
+                              &value_length, err)) ||
+        (status = read_int_or(gguf, "rope.dimension_count", MOST_WIDTH, m->head_dim, &m->n_rotated,
+                              err)))
+        return status;
+    if (value_length != m->head_dim)
+        return gguf_reject_key(gguf, "llama.attention.value_length", err,
+                               "values of %d and keys of %d features per head are not supported; "
+                               "expected equal lengths",
+                               value_length, m->head_dim);
+    return check_heads(gguf, m, err);
+}
+
+static enum status positive(const struct gguf *gguf, const char *key, double value,
+                            struct error *err)
+{
+    if (value > 0 && isfinite(value))
+        return OK;
+    return gguf_reject_key(gguf, key, err, "%s is %g; expected a positive number", key, value);
+}
+
+static enum status read_constants(const struct gguf *gguf, struct model *m, struct error *err)
+{
+    static const char epsilon[] = "llama.attention.layer_norm_rms_epsilon";
+    static const char base[] = "llama.rope.freq_base";
+    const char *scaling;
+    enum status status;
+    if ((status = gguf_float(gguf, epsilon, &m->epsilon, err)) ||
+        (status = positive(gguf, epsilon, m->epsilon, err)) ||
+        (status = gguf_float_or(gguf, base, 10000, &m->rope_base, err)) ||
+        (status = positive(gguf, base, m->rope_base, err)) ||
+        (status = gguf_string_or(gguf, "llama.rope.scaling.type", "none", &scaling, err)))
+        return status;
+    if (strcmp(scaling, "none") && strcmp(scaling, "linear"))
+        return gguf_reject_key(gguf, "llama.rope.scaling.type", err,
+                               "RoPE scaling \"%s\" is not supported; expected none or linear",
+                               scaling);
+    double factor = 1;
+    if (!strcmp(scaling, "linear") &&
+        ((status = gguf_float_or(gguf, "llama.rope.scaling.factor", 1, &factor, err)) ||
+         (status = positive(gguf, "llama.rope.scaling.factor", factor, err))))
+        return status;
+    int pairs = m->n_rotated / 2;
+    m->rope_frequencies = arena_alloc(&m->arena, (size_t)pairs * sizeof *m->rope_frequencies);
+    for (int i = 0; i < pairs; i++)
+        m->rope_frequencies[i] = pow(m->rope_base, -2.0 * i / m->n_rotated) / factor;
+    return OK;
+}
+
+/* Divides the frequencies by those of the optional rope_freqs.weight (llama 3 long context). */
+static enum status read_frequency_factors(const struct gguf *gguf, struct model *m,
+                                          struct error *err)
+{
+    if (!gguf_tensor(gguf, "rope_freqs.weight"))
+        return OK;
+    int pairs = m->n_rotated / 2;
+    const struct gguf_tensor *tensor;
+    enum status status = gguf_tensor_expect(gguf, "rope_freqs.weight", pairs, 1, &tensor, err);
+    if (status != OK)
+        return status;
+    float *factors = memory_alloc((size_t)pairs * sizeof *factors);
+    status = gguf_expand(gguf, tensor, 0, 1, factors, err);
+    for (int i = 0; i < pairs && status == OK; i++) {
+        if (factors[i] > 0)
+            m->rope_frequencies[i] /= factors[i];
+        else
+            status = gguf_reject(gguf, tensor->offset, err,
+                                 "rope_freqs.weight[%d] is %g; expected a positive number", i,
+                                 (double)factors[i]);
+    }
+    free(factors);
+    return status;
+}
+
+#ifdef ADVISOR_DOUBLE
+static enum status expand(const struct gguf *gguf, const struct gguf_tensor *tensor, real *out,
+                          struct error *err)
+{
+    float *row = memory_alloc((size_t)tensor->ne[0] * sizeof *row);
+    enum status status = OK;
+    for (int64_t r = 0; r < tensor->rows && status == OK; r++) {
+        status = gguf_expand(gguf, tensor, r, 1, row, err);
+        for (int64_t c = 0; c < tensor->ne[0]; c++)
+            out[r * tensor->ne[0] + c] = row[c];
+    }
+    free(row);
+    return status;
+}
+#else
+static enum status expand(const struct gguf *gguf, const struct gguf_tensor *tensor, real *out,
+                          struct error *err)
+{
+    return gguf_expand(gguf, tensor, 0, tensor->rows, out, err);
+}
+#endif
+
+/* Reads tensor `name` of (rows, cols) into memory of the model's arena. */
+static enum status read_weight(const struct gguf *gguf, struct model *m, const char *name, int rows,
+                               int cols, struct tensor *weight, struct error *err)
+{
+    const struct gguf_tensor *tensor;
+    enum status status = gguf_tensor_expect(gguf, name, cols, rows, &tensor, err);
+    if (status != OK)
+        return status;
+    *weight = (struct tensor){.rows = rows, .cols = cols};
+    weight->data = arena_alloc(&m->arena, tensor_size(weight) * sizeof(real));
+    m->n_parameters += tensor_size(weight);
+    return expand(gguf, tensor, weight->data, err);
+}
+
+static enum status read_layer(const struct gguf *gguf, struct model *m, int layer,
+                              struct error *err)
+{
+    struct layer *weights = &m->layers[layer];
+    char name[KEY_BYTES];
+    enum status status;
+    snprintf(name, sizeof name, "blk.%d.attn_norm.weight", layer);
+    if ((status = read_weight(gguf, m, name, 1, m->n_embd, &weights->attention_norm, err)))
+        return status;
+    snprintf(name, sizeof name, "blk.%d.ffn_norm.weight", layer);
+    if ((status = read_weight(gguf, m, name, 1, m->n_embd, &weights->feed_forward_norm, err)))
+        return status;
+    for (int s = 0; s < N_SITES; s++) {
+        snprintf(name, sizeof name, "blk.%d.%s.weight", layer, sites[s].name.gguf);
+        status =
+            read_weight(gguf, m, name, sites[s].out(m), sites[s].in(m), &weights->linear[s], err);
+        if (status != OK)
+            return status;
+    }
+    return OK;
+}
+
+static enum status read_weights(const struct gguf *gguf, struct model *m, struct error *err)
+{
+    enum status status;
+    if ((status = read_weight(gguf, m, "token_embd.weight", m->n_vocab, m->n_embd, &m->embedding,
+                              err)) ||
+        (status = read_weight(gguf, m, "output_norm.weight", 1, m->n_embd, &m->output_norm, err)))
+        return status;
+    m->output = m->embedding;
+    if (gguf_tensor(gguf, "output.weight") &&
+        (status = read_weight(gguf, m, "output.weight", m->n_vocab, m->n_embd, &m->output, err)))
+        return status;
+    m->layers = arena_zalloc(&m->arena, (size_t)m->n_layer * sizeof *m->layers);
+    for (int layer = 0; layer < m->n_layer && status == OK; layer++)
+        status = read_layer(gguf, m, layer, err);
+    return status;
+}
+
+/* Refuses what cannot be held before any of it is allocated. */
+static enum status check_memory(const struct gguf *gguf, const struct model *m, struct error *err)
+{
+    double layer = 2.0 * m->n_embd;
+    for (int s = 0; s < N_SITES; s++)
+        layer += (double)sites[s].out(m) * sites[s].in(m);
+    double values = layer * m->n_layer + (double)m->n_vocab * m->n_embd;
+    double in_file = 0;
+    for (size_t i = 0; i < gguf_tensor_count(gguf); i++) {
+        const struct gguf_tensor *tensor = gguf_tensor_at(gguf, i);
+        in_file += (double)tensor->rows * (double)tensor->ne[0];
+    }
+    if (values > in_file)
+        return error_set(err, BAD_MODEL,
+                         "%s: the hyper-parameters ask for %.0f weights but the file holds %.0f; "
+                         "the file is damaged or incomplete, download it again",
+                         gguf_path(gguf), values, in_file);
+    void *probe = memory_try((size_t)(values * sizeof(real)));
+    free(probe);
+    if (!probe)
+        return error_set(err, FAILED,
+                         "%s: its weights need %.1f GB of memory as floats, which the "
+                         "system refuses; free memory or choose a smaller model",
+                         gguf_path(gguf), values * sizeof(real) / 1e9);
+    return OK;
+}
+
+static enum status fill(struct model *m, const struct gguf *gguf, struct error *err)
+{
+    enum status status;
+    const char *name;
+    if ((status = gguf_expect_type(gguf, "model", err)))
+        return status;
+    if (strcmp(gguf_architecture(gguf), "llama"))
+        return gguf_reject_key(gguf, "general.architecture", err,
+                               "architecture \"%s\" is not supported; expected llama",
+                               gguf_architecture(gguf));
+    if ((status = gguf_string_or(gguf, "general.name", "unnamed model", &name, err)) ||
+        (status = read_shape(gguf, m, err)) || (status = read_constants(gguf, m, err)) ||
+        (status = tokenizer_load(&m->tokenizer, gguf, NULL, err)) ||
+        (status = chat_format_find(&m->chat, gguf, m->tokenizer, NULL, err)))
+        return status;
+    m->name = arena_strdup(&m->arena, name);
+    m->path = arena_strdup(&m->arena, gguf_path(gguf));
+    m->n_vocab = (int)tokenizer_size(m->tokenizer);
+    if ((status = check_memory(gguf, m, err)) || (status = read_weights(gguf, m, err)) ||
+        (status = read_frequency_factors(gguf, m, err)))
+        return status;
+    m->bytes = arena_held(&m->arena);
+    return OK;
+}
+
+enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err)
+{
+    struct model *m = memory_zalloc(sizeof *m);
+    arena_init(&m->arena, NULL);
+    enum status status = fill(m, gguf, err);
+    if (status != OK) {
+        model_free(m);
+        m = NULL;
+    }
+    *model = m;
+    return status;
+}
+
+enum status model_load(struct model **model, const char *path, struct error *err)
+{
+    *model = NULL;
+    struct gguf *gguf;
+    enum status status = gguf_open(&gguf, path, err);
+    if (status != OK)
+        return status;
+    status = model_from_gguf(model, gguf, err);
+    gguf_free(gguf);
+    if (status == OK && (status = hash_file(path, (*model)->sha256, err)) != OK) {
+        model_free(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+void model_free(struct model *model)
+{
+    if (!model)
+        return;
+    tokenizer_free(model->tokenizer);
+    arena_release(&model->arena);
+    free(model);
+}

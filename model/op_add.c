@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/operators.h"
+
+struct add {
+    struct node node;
+    struct tensor *x, *y;
+};
+
+static void backward(struct tape *tape, struct node *node)
+{
+    struct add *n = (struct add *)node;
+    struct tensor *out = node->out;
+    if (n->x->needs_grad) {
+        real *grad = tape_grad(tape, n->x);
+        for (size_t i = 0; i < tensor_size(out); i++)
+            grad[i] += out->grad[i];
+    }
+    tape_pass_grad(tape, out, n->y); /* last: it may take the buffer */
+}
+
+struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y)
+{
+    struct tensor *out = tape_tensor(tape, x->rows, x->cols);
+    for (size_t i = 0; i < tensor_size(out); i++)
+        out->data[i] = x->data[i] + y->data[i];
+    struct add *n = tape_record(tape, sizeof *n, out, x->needs_grad || y->needs_grad, backward);
+    if (n) {
+        n->x = x;
+        n->y = y;
+    }
+    return out;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/operators.h"
+#include "model/vector.h"
+
+struct swiglu {
+    struct node node;
+    struct tensor *gate, *up;
+};
+
+/* With s = sigmoid(g): d(g s)/dg = s (1 + g (1 - s)). */
+static void backward(struct tape *tape, struct node *node)
+{
+    struct swiglu *n = (struct swiglu *)node;
+    const real *gate = n->gate->data, *up = n->up->data, *dy = node->out->grad;
+    size_t size = tensor_size(node->out);
+    if (n->gate->needs_grad) {
+        real *dgate = tape_grad(tape, n->gate);
+        for (size_t i = 0; i < size; i++) {
+            real s = vector_sigmoid(gate[i]);
+            dgate[i] += dy[i] * up[i] * s * (1 + gate[i] * (1 - s));
+        }
+    }
+    if (n->up->needs_grad) {
+        real *dup = tape_grad(tape, n->up);
+        for (size_t i = 0; i < size; i++)
+            dup[i] += dy[i] * gate[i] * vector_sigmoid(gate[i]);
+    }
+}
+
+struct tensor *op_swiglu(struct tape *tape, struct tensor *gate, struct tensor *up)
+{
+    struct tensor *out = tape_tensor(tape, gate->rows, gate->cols);
+    const real *g = gate->data, *u = up->data;
+    real *y = out->data;
+    size_t size = tensor_size(out);
+    for (size_t i = 0; i < size; i++)
+        y[i] = g[i] * vector_sigmoid(g[i]) * u[i];
+    struct swiglu *n =
+        tape_record(tape, sizeof *n, out, gate->needs_grad || up->needs_grad, backward);
+    if (n) {
+        n->gate = gate;
+        n->up = up;
+    }
+    return out;
+}

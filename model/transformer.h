@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The language model: a decoder-only transformer read from a GGUF file, written once with the
+ * operators of operators.h, with named sites where a technique can attach trainable parts.
+ */
+#ifndef MODEL_TRANSFORMER_H
+#define MODEL_TRANSFORMER_H
+
+#include "base/error.h"
+#include "model/layout.h"
+#include "model/operators.h"
+#include "model/tape.h"
+
+struct gguf;
+struct tokenizer;
+
+/* The linear projections of a layer, in the order in which they run. */
+enum site { SITE_Q, SITE_K, SITE_V, SITE_O, SITE_GATE, SITE_UP, SITE_DOWN, N_SITES };
+
+/* The two residual branches of a layer. */
+enum branch { BRANCH_ATTENTION, BRANCH_FEED_FORWARD };
+
+struct site_name {
+    const char *peft;   /* "q_proj": what users write in target_modules */
+    const char *module; /* "self_attn.q_proj": its path within a Hugging Face layer */
+    const char *gguf;   /* "attn_q": its tensor within "blk.N." */
+};
+
+const struct site_name *site_name(enum site site);
+
+struct layer {
+    struct tensor attention_norm, feed_forward_norm; /* (1, n_embd) */
+    struct tensor linear[N_SITES];                   /* (out, in) */
+};
+
+struct model {
+    char *path, *name;
+    char sha256[65];
+    int n_layer, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab, n_context;
+    int n_rotated; /* features of a head that rotate */
+    double epsilon, rope_base;
+    double *rope_frequencies;  /* (n_rotated / 2) */
+    struct tensor embedding;   /* (n_vocab, n_embd) */
+    struct tensor output_norm; /* (1, n_embd) */
+    struct tensor output;      /* (n_vocab, n_embd); shares the embedding's data when tied */
+    struct layer *layers;      /* (n_layer) */
+    struct tokenizer *tokenizer;
+    const struct chat_format *chat;
+    size_t n_parameters;
+    size_t bytes;       /* memory the weights take */
+    struct arena arena; /* everything above but the tokenizer */
+};
+
+/* Reads a model; every weight is expanded to `real`. Errors: BAD_MODEL with file, place, what was
+ * expected and found; FAILED when memory is short. `*model` is NULL after an error. */
+enum status model_load(struct model **model, const char *path, struct error *err);
+enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err);
+void model_free(struct model *model); /* NULL is fine */
+
+struct pass;
+
+/* What a technique adds to a pass. Every hook may be NULL; each gets `pass`, whose `self` and
+ * `parameters` are the technique's own, and returns what takes the place of what it was given. */
+struct attachment {
+    /* The input x of a linear site (IA3 on down_proj). */
+    struct tensor *(*linear_input)(struct pass *pass, int layer, enum site site, struct tensor *x);
+    /* The output y = x w^T of a linear site, which may be changed in place (LoRA, IA3). */
+    struct tensor *(*linear)(struct pass *pass, int layer, enum site site, struct tensor *x,
+                             struct tensor *y);
+    /* The output y of a branch before it is added to the residual stream; x is the normalised input
+     * of the branch (adapters). */
+    struct tensor *(*branch)(struct pass *pass, int layer, enum branch branch, struct tensor *x,
+                             struct tensor *y);
+    /* Keys and values that every token of a layer sees first, (n, n_head_kv * head_dim), after
+     * rotation (prefix tuning). */
+    void (*past)(struct pass *pass, int layer, struct tensor **keys, struct tensor **values);
+    /* Rows for the virtual tokens of the layout, (n, n_embd) (prompt and p-tuning). */
+    struct tensor *(*virtual_tokens)(struct pass *pass);
+    /* What stands in for a frozen weight (full fine-tuning, norm tuning); `layer` is -1 for the
+     * embedding, the output norm and the output head. */
+    struct tensor *(*weight)(struct pass *pass, struct tensor *weight);
+};
+
+/* One run of the model over one packed batch. */
+struct pass {
+    const struct model *model;
+    struct tape *tape;
+    const struct layout *layout;
+    const struct attachment *attachment; /* or NULL: the bare model */
+    const void *self;                    /* the technique's state, read-only */
+    struct tensor *parameters;           /* the technique's parameters, seen by this worker */
+};
+
+/* Runs the model and returns the normalised state of the scored rows, (n_scored, n_embd), ready for
+ * the output head. In a tape that does not record, each layer's memory is reused by the next.
+ * Segments with `capture` are appended to their cache, which must have room; its length has grown
+ * when this returns. With nothing scored, the pass ends after the last layer's keys and values and
+ * the result is NULL. */
+struct tensor *transformer_forward(struct pass *pass);
+
+/* The output head's weight, (n_vocab, n_embd), as this pass sees it. */
+struct tensor *transformer_head(struct pass *pass);
+
+/* A cache for up to `capacity` rows behind `parent` (or NULL). Released with its arena. */
+struct cache *cache_create(struct arena *arena, const struct model *model,
+                           const struct cache *parent, int capacity);
+
+#endif
