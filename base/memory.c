@@ -200,6 +200,22 @@ void arena_release(struct arena *arena)
     arena->first = arena->current = NULL;
 }
 
+void arena_consolidate(struct arena *arena)
+{
+    size_t used = 0;
+    struct arena_chunk *last = arena->current;
+    for (const struct arena_chunk *chunk = arena->first; chunk; chunk = chunk->next) {
+        used += chunk->used;
+        if (chunk == last)
+            break;
+    }
+    if (arena->first && arena->first != last) {
+        arena_release(arena);
+        arena_reserve(arena, used);
+    }
+    arena_clear(arena);
+}
+
 size_t arena_held(const struct arena *arena)
 {
     size_t bytes = 0;

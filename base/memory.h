@@ -62,7 +62,12 @@ char *arena_strndup(struct arena *arena, const char *text, size_t length);
 /* Everything allocated after the mark becomes invalid; the chunks stay for reuse. */
 struct arena_mark arena_mark(const struct arena *arena);
 void arena_rewind(struct arena *arena, struct arena_mark mark);
-void arena_clear(struct arena *arena);        /* empty, chunks kept */
+void arena_clear(struct arena *arena); /* empty, chunks kept */
+
+/* Empties the arena and, when it has several chunks, replaces them by one as large as all that was
+ * in use: the next round of the same work then fits without a further request. */
+void arena_consolidate(struct arena *arena);
+
 void arena_release(struct arena *arena);      /* all memory returned; the arena may be used again */
 size_t arena_held(const struct arena *arena); /* bytes of all chunks */
 

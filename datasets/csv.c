@@ -11,6 +11,8 @@
 #include "base/memory.h"
 #include "datasets/excerpt.h"
 
+enum { MAX_COLUMNS = 4096 };
+
 /* libcsv accepts more than RFC 4180 does and knows no lines, so the input is cut into physical
  * lines here, each is checked, and libcsv is fed one line at a time. The number of quotes seen says
  * whether a line end belongs to a field; for well-formed input that is exact, and for any other
@@ -110,6 +112,11 @@ static enum status bad_row(const struct reader *reader, size_t line, const char 
 
 static enum status check_header(const struct reader *reader, struct error *err)
 {
+    if (reader->count > MAX_COLUMNS)
+        return error_set(err, BAD_DATA,
+                         "%s:%zu: the header has %zu columns, and the limit is %d; check the "
+                         "delimiter, or keep only the columns that are needed.",
+                         reader->name, reader->row_line, reader->count, MAX_COLUMNS);
     for (size_t i = 0; i < reader->count; i++) {
         if (reader->fields[i].length == 0)
             return error_set(err, BAD_DATA,

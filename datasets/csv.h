@@ -46,9 +46,10 @@ struct csv_options {
 };
 
 /* Reads the whole of `bytes`. Status BAD_DATA besides bad rows: no header (empty file, or a blank
- * first line); an empty or repeated column name; UTF-16; a carriage return without line feed
- * outside quotes; a quote inside an unquoted field, text after a closing quote, a quote never
- * closed; a row over the limit. Blank lines at the end are fine. USAGE: a bad delimiter. */
+ * first line); more than 4096 columns; an empty or repeated column name; UTF-16; a carriage return
+ * without line feed outside quotes; a quote inside an unquoted field, text after a closing quote, a
+ * quote never closed; a row over the limit. Blank lines at the end are fine. USAGE: a bad
+ * delimiter. */
 enum status csv_read(const char *name, const char *bytes, size_t size,
                      const struct csv_options *options, const struct csv_handler *handler,
                      struct error *err);

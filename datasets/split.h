@@ -4,15 +4,15 @@
  *
  * - The same text twice, or nearly (datasets/duplicates.h), never stands on two sides: groups of
  *   duplicates are moved as a whole.
- * - Stratified: every class has the same share on every side, as far as its groups allow. A class
- *   with one group stays in training.
+ * - Stratified: every class has the same share on every side, as far as its groups allow. At most
+ *   half of the groups of a class leave training for each side, so a class with one group stays.
  * - Sizes, in examples: test = 20 % of the data, at most 1000 and at least 50, but never more than
  *   a third of the data; dev = 20 % of what is left, at most 400 and at least 50, but never more
- *   than a third of what is left. Groups can make a side a few examples smaller.
+ *   than a third of what is left. Groups can make a side smaller.
  * - With a test file the test side is that file, and nothing but dev is taken from the data.
  * - Orders: each side is in a stratified random order. For every n, the first n have each class in
- *   its proportion, to within two examples or so; in addition each class with two or more training
- *   examples comes forward into about the first max(24, 2 x classes). Trials of different sizes
+ *   its proportion, to within two examples or so. In training, besides, each class with two or more
+ *   examples comes forward into the first max(16, classes) + 2 x classes. Trials of different sizes
  *   take the first n of this one order, so that they are paired.
  * - The same data, options and seed give the same split on every machine. A test file does not
  *   change which examples are dev.

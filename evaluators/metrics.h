@@ -63,8 +63,8 @@ struct metric {
  * macro_f1            mean F1 over the classes that occur as truth or answer
  * matthews            Matthews correlation, many classes (Gorodkin 2004); 0 when undefined; "no
  *                     answer" is a further class
- * exact_match         share of texts equal to their target after text_normalise
- * numeric_match       share of texts whose number is that of the target; see numbers_match
+ * exact_match         share of texts equal to their target (answer_equals)
+ * numeric_match       share of texts whose number is that of the target (answer_equals_number)
  * brier               mean over examples of sum over classes of (p - y)^2, 0 .. 2 (Brier 1950)
  * calibration_error   expected calibration error: 10 equal bins (0, 0.1] .. (0.9, 1] of
  *                     `probability`, mean of |share correct - mean probability| weighted by size
@@ -111,26 +111,5 @@ struct class_score {
 };
 
 void class_scores(const int64_t *counts, size_t classes, struct class_score *scores);
-
-/* ---- Texts ---------------------------------------------------------------------------------- */
-
-struct text;
-
-/* What exact_match compares. Runs of white space (ASCII, no-break and typographic spaces) become
- * one space and vanish at both ends; quotation marks around the whole, then full stops, commas,
- * colons, semicolons, exclamation and question marks at the end vanish, as often as there are some;
- * letters become small in ASCII, Latin-1, Greek and Cyrillic. Accents, articles and word order
- * stay. `out` is cleared first. */
-void text_normalise(const char *text, struct text *out);
-
-/* True when both texts hold the same number. From the target the part after the last "####" counts,
- * if there is one; it must hold exactly one number, otherwise the texts are compared as in
- * exact_match. From the answer the part after the last "####", and of it the last number.
- * A number: sign (- or U+2212, not directly after a letter, digit or closing bracket), digits with
- * thousands separators (comma, apostrophe, no-break space, before groups of exactly three digits),
- * decimals after a point (or after a single comma that cannot be a separator, as in 3,14), exponent
- * (1e6). Currency and unit signs around it are ignored, and 50 % is 50. Whole numbers below 2^53
- * must be equal; others within 1e-9 relative. Fractions (3/4), times and dates are no numbers. */
-bool numbers_match(const char *answer, const char *target);
 
 #endif

@@ -23,9 +23,9 @@ struct interval {
 double normal_cdf(double z);
 double normal_quantile(double p); /* 0 <= p <= 1; -inf at 0, +inf at 1 */
 
-/* I_x(a, b), the regularised incomplete beta function; a, b > 0, 0 <= x <= 1. Continued fraction of
- * Didonato and Morris 1992 with the prefactor written as deviances (Loader 2000), so that large
- * a and b cost no digits. */
+/* I_x(a, b), the regularised incomplete beta function; a, b > 0, 0 <= x <= 1. Continued fraction
+ * 8.17.22 of the NIST Digital Library of Mathematical Functions, with the prefactor written as
+ * deviances (Loader 2000), so that large a and b cost no digits. */
 double beta_regularised(double a, double b, double x);
 double beta_regularised_inverse(double a, double b, double p); /* the x with I_x(a, b) = p */
 
@@ -128,7 +128,8 @@ struct standing {
 
 /* Joint bootstrap: each resample draws examples once for all techniques, then for each technique as
  * many of its rows as it has, so that both example noise and seed noise count. Fills
- * `standings` (techniques). NAN fields when there are no examples. */
+ * `standings` (techniques). NAN fields when there are no examples, and for a technique with a NAN
+ * score. */
 void joint_bootstrap(const struct score_matrix *matrix, double target, struct bootstrap options,
                      struct standing *standings);
 

@@ -210,11 +210,11 @@ enum status store_trial(struct store *store, int64_t id, struct arena *arena,
 
 /* ---- What belongs to a trial ---------------------------------------------------------------- */
 
-enum split { SPLIT_DEV, SPLIT_TEST };
+enum side { SIDE_DEV, SIDE_TEST };
 
 /* The predictions of a done trial, by row of their example. `target` and `probabilities` are not
  * stored: they come back NULL. */
-enum status trial_predictions_get(struct store *store, int64_t id, enum split split,
+enum status trial_predictions_get(struct store *store, int64_t id, enum side side,
                                   struct arena *arena, struct prediction **predictions,
                                   size_t *count, struct error *err);
 

@@ -43,7 +43,7 @@ void engine_trim(struct engine *engine)
 struct workspace *engine_workspace(struct engine *engine, int worker, bool recording)
 {
     struct workspace *workspace = &engine->workspaces[worker];
-    arena_clear(&workspace->arena);
+    arena_consolidate(&workspace->arena);
     tape_start(&workspace->tape, recording);
     return workspace;
 }

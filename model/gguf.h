@@ -46,7 +46,7 @@ struct gguf_strings {
     size_t count;
 };
 
-/* ---- Opening ------------------------------------------------------------------------------- */
+/* ---- Opening -------------------------------------------------------------------------------- */
 
 /* FAILED when the file cannot be read, BAD_MODEL when it is not acceptable. `*out` is NULL then. */
 enum status gguf_open(struct gguf **out, const char *path, struct error *err);
@@ -72,7 +72,7 @@ const char *gguf_type(const struct gguf *gguf);
 /* BAD_MODEL unless gguf_type is `type`: an adapter given as model, or the reverse. */
 enum status gguf_expect_type(const struct gguf *gguf, const char *type, struct error *err);
 
-/* ---- Metadata ------------------------------------------------------------------------------ */
+/* ---- Metadata ------------------------------------------------------------------------------- */
 
 bool gguf_has(const struct gguf *gguf, const char *key);
 
@@ -107,7 +107,7 @@ enum status gguf_i32_array(const struct gguf *gguf, const char *key, const int32
 enum status gguf_f32_array(const struct gguf *gguf, const char *key, const float **items,
                            size_t *count, struct error *err);
 
-/* ---- Tensors ------------------------------------------------------------------------------- */
+/* ---- Tensors -------------------------------------------------------------------------------- */
 
 size_t gguf_tensor_count(const struct gguf *gguf);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *gguf, size_t index);  /* file order */
@@ -127,7 +127,7 @@ enum status gguf_read(const struct gguf *gguf, const struct gguf_tensor *tensor,
 enum status gguf_expand(const struct gguf *gguf, const struct gguf_tensor *tensor,
                         int64_t first_row, int64_t n_rows, float *out, struct error *err);
 
-/* ---- Messages of callers that make checks of their own --------------------------------------- */
+/* ---- Messages of callers that make checks of their own -------------------------------------- */
 
 /* BAD_MODEL with "path: byte N: " in front of the sentence. Callers pass a tensor's info_offset. */
 enum status gguf_reject(const struct gguf *gguf, uint64_t offset, struct error *err,

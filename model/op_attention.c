@@ -38,7 +38,7 @@ static int ancestors(const struct layout *layout, const struct segment *segment)
     for (; segment->parent >= 0; segment = &layout->segments[segment->parent])
         count++;
     for (const struct cache *c = segment->cache; c; c = c->parent)
-        count++;
+        count += c->length > 0;
     return count;
 }
 
@@ -73,7 +73,8 @@ static struct context find_context(struct tape *tape, const struct attention *ho
     for (; s->parent >= 0; *--piece = rows_of(s, k, v))
         s = &how->layout->segments[s->parent];
     for (const struct cache *c = s->cache; c; c = c->parent)
-        *--piece = rows_cached(c, how->layer);
+        if (c->length > 0) /* a product over no rows need not write its result */
+            *--piece = rows_cached(c, how->layer);
     if (past_k)
         *--piece =
             (struct piece){past_k->data, past_v->data, past_k->grad, past_v->grad, past_k->rows};
@@ -270,8 +271,9 @@ struct tensor *op_attention(struct tape *tape, struct tensor *q, struct tensor *
             forward_group(&context, segment, q, width, group, head_dim, &scratch, out);
         arena_rewind(tape->arena, mark);
     }
-    const struct tensor *past = attention->past_keys;
-    bool needed = q->needs_grad || k->needs_grad || v->needs_grad || (past && past->needs_grad);
+    const struct tensor *past_k = attention->past_keys, *past_v = attention->past_values;
+    bool needed = q->needs_grad || k->needs_grad || v->needs_grad ||
+                  (past_k && (past_k->needs_grad || past_v->needs_grad));
     struct attention_node *n = tape_record(tape, sizeof *n, out, needed, backward);
     if (n) {
         n->q = q;

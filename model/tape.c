@@ -22,7 +22,7 @@ void tape_release(struct tape *tape)
 
 void tape_start(struct tape *tape, bool recording)
 {
-    arena_clear(&tape->grads);
+    arena_consolidate(&tape->grads);
     tape->spares = NULL;
     tape->last = NULL;
     tape->recording = recording;

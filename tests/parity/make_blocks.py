@@ -5,6 +5,7 @@ import json
 
 import numpy
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
+
 from smollm import FIXTURES
 
 TYPES = ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]

@@ -4,6 +4,8 @@
 import json
 
 from gguf import GGUFReader
+from tokenizers import Regex, pre_tokenizers
+
 from smollm import (
     FIXTURES,
     argument_parser,
@@ -13,7 +15,6 @@ from smollm import (
     transformers_tokenizer,
 )
 from texts import INVALID_UTF8, all_texts, some_texts
-from tokenizers import Regex, pre_tokenizers
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
 QWEN2 = (

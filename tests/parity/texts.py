@@ -86,7 +86,8 @@ EMOJI = [
 
 WORLD = [
     "今天早上我在河边跑步\u3002", "他买了3本书\uff0c还有2支笔\uff01", "繁體字與简体字",
-    "\u300c引用\u300d\u3001\u300e雙引用\u300f", "猫が屋根の上で昼寝をしている\u3002", "コ\u30fcヒ\u30fcを二つください",
+    "\u300c引用\u300d\u3001\u300e雙引用\u300f", "猫が屋根の上で昼寝をしている\u3002",
+    "コ\u30fcヒ\u30fcを二つください",
     "\uff8a\uff9d\uff76\uff78\uff76\uff85 \uff26\uff35\uff2c\uff2c", "か\u3099 versus が",
     "비가 오는 날에는 라면이 좋다.", "\u1112\u1161\u11ab\u1100\u1173\u11af versus 한글",
     "\u0643\u062a\u0628\u062a \u0631\u0633\u0627\u0644\u0629 "
@@ -147,11 +148,11 @@ CODE = [
 ]
 
 URLS = [
-    "https://example.org/path/to/page.html?query=one&two=2#part",
-    "http://user:secret@localhost:8080/", "ftp://files.example.net/pub/a%20b.tar.gz",
-    "mailto:someone@example.com", "www.example.co.uk", "file:///tmp/a b/c.txt",
-    "C:\\Users\\me\\notes.txt", "../../up/two/levels", "~/.config/app.conf",
-    "@handle #hashtag #123 c/o", "https://xn--bcher-kva.example/\u00fc?\u00e9=\u4e2d",
+    "https://example.org/path/to/page.html?query=one&two=2#part", "http://me@localhost:8080/",
+    "ftp://files.example.net/pub/a%20b.tar.gz", "mailto:someone@example.com", "www.example.co.uk",
+    "file:///tmp/a b/c.txt", "C:\\Users\\me\\notes.txt", "../../up/two/levels",
+    "~/.config/app.conf", "@handle #hashtag #123 c/o",
+    "https://xn--bcher-kva.example/\u00fc?\u00e9=\u4e2d",
 ]
 
 SYMBOLS = [

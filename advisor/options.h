@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The options of the command line: one table, read into one struct.
+ *
+ * `--name value`, `--name=value`, `--` and the short forms -o, -q, -v and -h are understood;
+ * options and operands may be mixed. Every value is checked as it is read, with its unit and its
+ * range. The flag comes before the environment (ADVISOR_MODEL, ADVISOR_THREADS, NO_COLOR), which
+ * comes before the default.
+ */
+#ifndef ADVISOR_OPTIONS_H
+#define ADVISOR_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "datasets/dataset.h"
+#include "evaluators/metrics.h"
+#include "evaluators/store.h"
+#include "reports/report.h"
+#include "techniques/technique.h"
+
+struct command;
+
+enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+enum { MOST_OPERANDS = 4 };
+
+/* Strings are those of the command line and the environment, or live in `arena`. */
+struct options {
+    struct arena arena;
+    const struct command *command;
+    const char *operands[MOST_OPERANDS]; /* NULL behind the last */
+    size_t operand_count;
+
+    /* The model. */
+    const char *model; /* path; never NULL for a command that takes it: see options_check_model */
+    bool model_given;  /* by flag or environment; otherwise it is the default model */
+    int threads;       /* 1 .. 256; default: the cores this process may use */
+
+    /* How the data are read: columns, task, delimiter, label names, bad rows. Hand it to
+     * dataset_load as it is. */
+    struct dataset_options reading;
+    const char *test_path; /* --test, or NULL */
+
+    /* What is asked for. */
+    const struct metric *metric; /* NULL: the metric of the task */
+    struct measured target;      /* a share: 0 .. 1; of a metric in other units: as given */
+    double confidence;           /* 0.5 .. 0.999; default 0.8 */
+    double budget_seconds;       /* >= 1; default 600 */
+    struct measured max_memory_bytes, max_latency_ms, requests;
+    const struct technique **techniques; /* as given, without repetitions; NULL: all */
+    size_t technique_count;
+    uint64_t seed; /* 0 .. 2^63 - 1; default 0 */
+
+    /* One trial. */
+    const char **settings; /* --set, in turn: "name=value", which setting_set checks */
+    size_t setting_count;
+    int64_t examples; /* training examples; -1: all there are */
+
+    /* The study and the output. */
+    const char *study;                  /* --study as given, or NULL */
+    bool fresh;                         /* begin the study anew */
+    const struct report_format *format; /* default text */
+    const char *output;                 /* -o FILE, or NULL: standard output */
+    enum color color;
+    bool no_progress, quiet, verbose;
+    bool help; /* --help was given: nothing else is checked */
+};
+
+/* What a value has to look like, for help and messages. */
+struct option {
+    const char *name;     /* without the dashes */
+    char letter;          /* short form, or 0 */
+    const char *argument; /* "FILE"; NULL: takes none */
+    const char *group;    /* heading in the help */
+    const char *help;     /* lower-case phrase, with the default */
+    enum status (*read)(struct options *options, const char *value, struct error *err);
+};
+
+/* All options there are, by group; NULL when `index` is past the last. */
+const struct option *option_at(size_t index);
+const struct option *option_find(const char *name);
+
+/* Reads the words behind the command's name. The sentence of an error names the option, what was
+ * found and what is expected. After an error nothing has to be released. */
+enum status options_parse(const struct command *command, int count, char *const *words,
+                          struct options *options, struct error *err);
+void options_release(struct options *options); /* safe on {0} and twice */
+
+/* BAD_MODEL, with what to do about it, when options->model cannot be read. For a run that needs
+ * the model. */
+enum status options_check_model(const struct options *options, struct error *err);
+
+/* ---- Values, each with a sentence that starts with `name` on failure (USAGE) ------------------
+ */
+
+/* "600", "30s", "10m", "1h30m", "1.5h", "50ms"; a number without unit is seconds. */
+enum status read_duration(const char *name, const char *value, double *seconds, struct error *err);
+
+/* "512M", "4G", "4GiB" in steps of 1024; "4GB" in steps of 1000; without unit bytes. */
+enum status read_size(const char *name, const char *value, double *bytes, struct error *err);
+
+/* "1000", "10k", "1.5M". */
+enum status read_count(const char *name, const char *value, double *count, struct error *err);
+
+/* "0.90", "90%" or "90": 0.9. A number above 1 is in per cent. */
+enum status read_share(const char *name, const char *value, double *share, struct error *err);
+
+/* A whole number from `low` to `high`. */
+enum status read_whole(const char *name, const char *value, int64_t low, int64_t high,
+                       int64_t *number, struct error *err);
+
+/* ---- Suggestions ----------------------------------------------------------------------------- */
+
+/* The candidate most like `word`, when one is close enough to be what was meant; else NULL. */
+const char *nearest(const char *word, const char *const *candidates, size_t count);
+
+#endif

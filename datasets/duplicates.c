@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "datasets/duplicates.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+
+enum { COMPARED = 400 }; /* other texts that one text is compared with, at most */
+
+/* One different text. */
+struct document {
+    size_t index;     /* of its first example */
+    const char *text; /* normalised */
+    uint64_t *words;  /* hashes of its words; later ranks, the rarest word first */
+    size_t count;
+};
+
+struct word {
+    uint64_t hash;
+    size_t documents; /* how many have it */
+    size_t rank;      /* 0 = the rarest */
+};
+
+static uint32_t fold(uint32_t c)
+{
+    if ((c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE && c != 0xD7))
+        return c + 32;
+    if ((c >= 0x100 && c <= 0x137 && c != 0x130) || (c >= 0x14A && c <= 0x177))
+        return c | 1;
+    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17E))
+        return c & 1 ? c + 1 : c;
+    if ((c >= 0x391 && c <= 0x3A9) || (c >= 0x410 && c <= 0x42F))
+        return c + 32;
+    if (c >= 0x400 && c <= 0x40F)
+        return c + 80;
+    return c;
+}
+
+static bool is_space(uint32_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0 ||
+           (c >= 0x2000 && c <= 0x200B) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x3000;
+}
+
+/* Scripts that put no spaces between words: Thai to Tibetan, Burmese, Khmer, CJK and Hangul. */
+static bool is_unspaced(uint32_t c)
+{
+    return (c >= 0xE00 && c <= 0xFFF) || (c >= 0x1000 && c <= 0x109F) ||
+           (c >= 0x1780 && c <= 0x17FF) || (c >= 0x3041 && c <= 0x9FFF) ||
+           (c >= 0xAC00 && c <= 0xD7A3) || (c >= 0xF900 && c <= 0xFAFF) ||
+           (c >= 0x20000 && c <= 0x3FFFF);
+}
+
+static bool is_letter(uint32_t c)
+{
+    if (c < 0x80)
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return c >= 0xC0 && c != 0xD7 && c != 0xF7 && !is_space(c) && !(c >= 0x2010 && c <= 0x206F) &&
+           !(c >= 0x3000 && c <= 0x303F) && !(c >= 0xFF00 && c <= 0xFF0F);
+}
+
+/* Decodes the character at `text` and returns what follows it. */
+static const char *next_character(const char *text, uint32_t *code)
+{
+    int used = utf8_decode(text, 4, code, NULL); /* reads no further than the terminator */
+    if (!used)
+        *code = (unsigned char)*text;
+    return text + (used ? used : 1);
+}
+
+static void normalise(const char *text, struct text *out)
+{
+    bool gap = false;
+    text_clear(out);
+    while (*text) {
+        uint32_t code;
+        text = next_character(text, &code);
+        if (is_space(code)) {
+            gap = out->length > 0;
+            continue;
+        }
+        char bytes[4];
+        if (gap)
+            text_append(out, " ", 1);
+        text_append(out, bytes, (size_t)utf8_encode(fold(code), bytes));
+        gap = false;
+    }
+    text_append(out, "", 0);
+}
+
+static size_t table_size(size_t entries)
+{
+    size_t size = 16;
+    while (size < 2 * entries)
+        size *= 2;
+    return size;
+}
+
+/* Finds equal texts; returns the different ones, `*count` of them, in order. */
+static struct document *find_same(const char *const *texts, size_t count, size_t *same,
+                                  struct arena *scratch, size_t *different)
+{
+    size_t size = table_size(count);
+    size_t *table = arena_zalloc(scratch, size * sizeof *table); /* document + 1; 0 = free */
+    struct document *documents = arena_alloc(scratch, count * sizeof *documents);
+    struct text text = {0};
+    *different = 0;
+    for (size_t i = 0; i < count; i++) {
+        normalise(texts[i], &text);
+        size_t at = (size_t)hash_quick(text.bytes, text.length) & (size - 1);
+        while (table[at] && strcmp(documents[table[at] - 1].text, text.bytes) != 0)
+            at = (at + 1) & (size - 1);
+        if (!table[at]) {
+            documents[*different] = (struct document){
+                .index = i, .text = arena_strndup(scratch, text.bytes, text.length)};
+            table[at] = ++*different;
+        }
+        same[i] = documents[table[at] - 1].index;
+    }
+    text_release(&text);
+    return documents;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The end of a word whose first character ends at `at`. */
+static const char *word_end(const char *at)
+{
+    while (*at) {
+        uint32_t code;
+        const char *behind = next_character(at, &code);
+        if (!is_letter(code) || is_unspaced(code))
+            break;
+        at = behind;
+    }
+    return at;
+}
+
+/* The end of a pair of characters whose first one ends at `at`. */
+static const char *pair_end(const char *at)
+{
+    uint32_t code = 0;
+    const char *behind = *at ? next_character(at, &code) : at;
+    return is_unspaced(code) ? behind : at;
+}
+
+/* Writes the hashes of the words of `text` to `words`, which has room for one a byte. */
+static size_t cut_words(const char *text, uint64_t *words)
+{
+    size_t count = 0;
+    while (*text) {
+        uint32_t code;
+        const char *next = next_character(text, &code);
+        if (!is_letter(code)) {
+            text = next;
+        } else if (is_unspaced(code)) {
+            words[count++] = hash_quick(text, (size_t)(pair_end(next) - text));
+            text = next;
+        } else {
+            const char *end = word_end(next);
+            words[count++] = hash_quick(text, (size_t)(end - text));
+            text = end;
+        }
+    }
+    return count;
+}
+
+static size_t keep_unique(uint64_t *sorted, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || sorted[i] != sorted[kept - 1])
+            sorted[kept++] = sorted[i];
+    return kept;
+}
+
+/* Sets the words of each document; returns how many there are in all. */
+static size_t collect_words(struct document *documents, size_t count, struct arena *scratch)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct document *document = &documents[i];
+        uint64_t *words = memory_alloc(strlen(document->text) * sizeof *words);
+        size_t found = cut_words(document->text, words);
+        qsort(words, found, sizeof *words, compare_hashes);
+        document->count = keep_unique(words, found);
+        size_t bytes = document->count * sizeof *words;
+        document->words = memcpy(arena_alloc(scratch, bytes), words, bytes);
+        free(words);
+        total += document->count;
+    }
+    return total;
+}
+
+/* A table of the different words, by hash. */
+struct vocabulary {
+    struct word *slots; /* documents = 0: free */
+    size_t size;
+    size_t count;
+};
+
+static struct word *find_word(const struct vocabulary *vocabulary, uint64_t hash)
+{
+    size_t at = (size_t)hash & (vocabulary->size - 1);
+    while (vocabulary->slots[at].documents && vocabulary->slots[at].hash != hash)
+        at = (at + 1) & (vocabulary->size - 1);
+    return &vocabulary->slots[at];
+}
+
+/* Rarest first; the hash decides between equals, so that the order is the same everywhere. */
+static int compare_words(const void *a, const void *b)
+{
+    const struct word *x = *(struct word *const *)a;
+    const struct word *y = *(struct word *const *)b;
+    if (x->documents != y->documents)
+        return x->documents < y->documents ? -1 : 1;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+static void rank_words(struct vocabulary *vocabulary, struct arena *scratch)
+{
+    struct word **sorted = arena_alloc(scratch, vocabulary->count * sizeof *sorted);
+    size_t found = 0;
+    for (size_t i = 0; i < vocabulary->size; i++)
+        if (vocabulary->slots[i].documents)
+            sorted[found++] = &vocabulary->slots[i];
+    qsort(sorted, found, sizeof *sorted, compare_words);
+    for (size_t i = 0; i < found; i++)
+        sorted[i]->rank = i;
+}
+
+/* Replaces the words of each document by their ranks, in order, without the too frequent ones.
+ * Returns the number of different words. */
+static size_t rank_documents(struct document *documents, size_t count, struct arena *scratch)
+{
+    size_t total = collect_words(documents, count, scratch);
+    struct vocabulary vocabulary = {.size = table_size(total)};
+    vocabulary.slots = arena_zalloc(scratch, vocabulary.size * sizeof *vocabulary.slots);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < documents[i].count; j++) {
+            struct word *word = find_word(&vocabulary, documents[i].words[j]);
+            word->hash = documents[i].words[j];
+            vocabulary.count += word->documents++ == 0;
+        }
+    rank_words(&vocabulary, scratch);
+    size_t most = count < 4 ? count : count / 2;
+    for (size_t i = 0; i < count; i++) {
+        struct document *document = &documents[i];
+        size_t kept = 0;
+        for (size_t j = 0; j < document->count; j++) {
+            const struct word *word = find_word(&vocabulary, document->words[j]);
+            if (word->documents <= most)
+                document->words[kept++] = word->rank;
+        }
+        document->count = kept;
+        qsort(document->words, kept, sizeof *document->words, compare_hashes);
+    }
+    return vocabulary.count;
+}
+
+/* Whether shared / all >= 0.8. */
+static bool are_alike(const struct document *a, const struct document *b)
+{
+    size_t shared = 0;
+    for (size_t i = 0, j = 0; i < a->count && j < b->count;) {
+        uint64_t x = a->words[i];
+        uint64_t y = b->words[j];
+        shared += x == y;
+        i += x <= y;
+        j += y <= x;
+    }
+    return 5 * shared >= 4 * (a->count + b->count - shared);
+}
+
+/* An entry of the list of documents that have a word among their rarest. */
+struct entry {
+    const struct document *document;
+    size_t next; /* index + 1 of an entry added earlier; 0 = none */
+};
+
+struct join {
+    struct entry *entries;
+    size_t entry_count;
+    size_t *heads;  /* by rank: index + 1 of the entry added last */
+    size_t *groups; /* by example: an index of the same group, lower or equal */
+};
+
+static size_t root_of(size_t *groups, size_t index)
+{
+    while (groups[index] != index) {
+        groups[index] = groups[groups[index]];
+        index = groups[index];
+    }
+    return index;
+}
+
+static void unite(size_t *groups, size_t a, size_t b)
+{
+    a = root_of(groups, a);
+    b = root_of(groups, b);
+    groups[a > b ? a : b] = a > b ? b : a;
+}
+
+/* Two sets of sizes a <= b with Jaccard >= 0.8 share at least ceil(0.8 b) >= ceil(0.8 a) words, so
+ * one of the first a - ceil(0.8 a) + 1 of each is shared. */
+static size_t prefix_length(size_t words)
+{
+    return words - (4 * words + 4) / 5 + (words > 0);
+}
+
+/* Compares a document with those before it that share one of its rarest words. Documents come in
+ * order of size, so the newest entry of a list is the largest. */
+static void join_document(struct join *join, const struct document *document)
+{
+    int compared = 0;
+    size_t prefix = prefix_length(document->count);
+    for (size_t i = 0; i < prefix; i++)
+        for (size_t at = join->heads[document->words[i]]; at && compared < COMPARED; compared++) {
+            const struct document *other = join->entries[at - 1].document;
+            at = join->entries[at - 1].next;
+            if (5 * other->count < 4 * document->count)
+                break; /* too small, and so are all that follow */
+            if (root_of(join->groups, other->index) != root_of(join->groups, document->index) &&
+                are_alike(document, other))
+                unite(join->groups, other->index, document->index);
+        }
+    for (size_t i = 0; i < prefix; i++) {
+        size_t *head = &join->heads[document->words[i]];
+        join->entries[join->entry_count++] = (struct entry){document, *head};
+        *head = join->entry_count;
+    }
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+    const struct document *x = a;
+    const struct document *y = b;
+    if (x->count != y->count)
+        return x->count < y->count ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+void duplicates_find(const char *const *texts, size_t count, struct arena *arena,
+                     struct duplicates *found)
+{
+    struct arena scratch;
+    arena_init(&scratch, NULL);
+    found->same = arena_alloc(arena, count * sizeof *found->same);
+    found->group = arena_alloc(arena, count * sizeof *found->group);
+    size_t different;
+    struct document *documents = find_same(texts, count, found->same, &scratch, &different);
+    size_t words = rank_documents(documents, different, &scratch);
+    qsort(documents, different, sizeof *documents, compare_sizes);
+    size_t entries = 0;
+    for (size_t i = 0; i < different; i++)
+        entries += prefix_length(documents[i].count);
+    struct join join = {.entries = arena_alloc(&scratch, entries * sizeof *join.entries),
+                        .heads = arena_zalloc(&scratch, words * sizeof *join.heads),
+                        .groups = found->group};
+    for (size_t i = 0; i < count; i++)
+        found->group[i] = found->same[i];
+    for (size_t i = 0; i < different; i++)
+        join_document(&join, &documents[i]);
+    for (size_t i = 0; i < count; i++)
+        found->group[i] = root_of(found->group, i);
+    arena_release(&scratch);
+}

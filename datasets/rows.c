@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "datasets/rows.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "datasets/excerpt.h"
+#include "datasets/labels.h"
+
+enum status rows_bad(struct rows *rows, size_t line, const char *reason, struct error *err)
+{
+    struct dataset *dataset = rows->dataset;
+    if (rows->options->on_bad_row == BAD_ROW_ERROR)
+        return error_set(err, BAD_DATA, "%s Or leave such rows out with --on-bad-row=skip.",
+                         reason);
+    if (dataset->skipped_count++ >= DATASET_SKIPPED_LISTED)
+        return OK;
+    if (dataset->skipped_listed == rows->skipped_capacity) {
+        rows->skipped_capacity = rows->skipped_capacity ? 2 * rows->skipped_capacity : 16;
+        rows->skipped =
+            memory_realloc(rows->skipped, rows->skipped_capacity * sizeof *rows->skipped);
+    }
+    rows->skipped[dataset->skipped_listed++] =
+        (struct skipped_row){line, arena_strdup(&dataset->arena, reason)};
+    return OK;
+}
+
+enum status rows_complain(struct rows *rows, size_t line, struct error *err, const char *format,
+                          ...)
+{
+    char what[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    struct error reason;
+    error_set(&reason, BAD_DATA, "%s:%zu: %s; correct or remove the row.", rows->name, line, what);
+    return rows_bad(rows, line, reason.text, err);
+}
+
+/* Removes white space around the text. */
+static void trim(struct text *text)
+{
+    static const char spaces[] = " \t\r\n\v\f";
+    const char *start = text_string(text) + strspn(text_string(text), spaces);
+    size_t length = strlen(start);
+    while (length && strchr(spaces, start[length - 1]))
+        length--;
+    if (text->bytes)
+        memmove(text->bytes, start, length);
+    text->length = length;
+    text_append(text, "", 0);
+}
+
+/* Replaces the target by the class name that the label map gives for it. */
+static enum status apply_label_map(struct rows *rows, size_t line, struct error *err)
+{
+    const struct dataset_options *o = rows->options;
+    if (!o->label_map || o->inputs_only)
+        return OK;
+    for (size_t i = 0; i < o->label_map_count; i++)
+        if (strcmp(o->label_map[i].from, text_string(&rows->target)) == 0) {
+            text_clear(&rows->target);
+            text_add(&rows->target, o->label_map[i].to);
+            return OK;
+        }
+    return error_set(err, BAD_DATA,
+                     "%s:%zu: the target %s is not in the label map given; add it to the map.",
+                     rows->name, line, excerpt_string(text_string(&rows->target)).text);
+}
+
+/* One block of memory for all texts of the row. */
+static void append_example(struct rows *rows, size_t line)
+{
+    bool has_target = !rows->options->inputs_only;
+    size_t sizes[3] = {rows->input.length + 1, rows->target.length + 1, rows->rationale.length + 1};
+    char *block = arena_alloc(&rows->dataset->arena, sizes[0] + sizes[1] + sizes[2]);
+    memcpy(block, text_string(&rows->input), sizes[0]);
+    memcpy(block + sizes[0], text_string(&rows->target), sizes[1]);
+    memcpy(block + sizes[0] + sizes[1], text_string(&rows->rationale), sizes[2]);
+    if (rows->count == rows->capacity) {
+        rows->capacity = rows->capacity ? 2 * rows->capacity : 256;
+        rows->examples = memory_realloc(rows->examples, rows->capacity * sizeof *rows->examples);
+    }
+    rows->examples[rows->count++] = (struct example){
+        .input = block,
+        .target = has_target ? block + sizes[0] : NULL,
+        .rationale = has_target && rows->rationale.length ? block + sizes[0] + sizes[1] : NULL,
+        .line = line,
+        .label = -1};
+}
+
+static void clear_texts(struct rows *rows)
+{
+    text_clear(&rows->input);
+    text_clear(&rows->target);
+    text_clear(&rows->rationale);
+}
+
+enum status rows_add(struct rows *rows, size_t line, struct error *err)
+{
+    trim(&rows->target);
+    trim(&rows->rationale);
+    enum status status = OK;
+    const char *input = text_string(&rows->input);
+    if (input[strspn(input, " \t\r\n")] == '\0')
+        status = rows_complain(rows, line, err, "the input is empty");
+    else if (!rows->target.length && !rows->options->inputs_only)
+        status = rows_complain(rows, line, err, "the target is empty");
+    else if ((status = apply_label_map(rows, line, err)) == OK)
+        append_example(rows, line);
+    clear_texts(rows);
+    return status;
+}
+
+static bool is_used(const struct rows *rows, const char *name)
+{
+    const struct columns *columns = &rows->columns;
+    for (size_t i = 0; i < columns->input_count; i++)
+        if (strcmp(name, columns->inputs[i]) == 0)
+            return true;
+    return (columns->target && strcmp(name, columns->target) == 0) ||
+           (columns->rationale && strcmp(name, columns->rationale) == 0);
+}
+
+static void note_unused(struct rows *rows)
+{
+    const char **unused = memory_alloc(rows->name_count * sizeof *unused);
+    size_t count = 0;
+    for (size_t i = 0; i < rows->name_count; i++)
+        if (!is_used(rows, rows->names[i]))
+            unused[count++] = rows->names[i];
+    struct text list = {0};
+    columns_list(unused, count, &list);
+    if (count && !rows->options->inputs_only)
+        dataset_note(rows->dataset, "Not used: column%s %s.", count == 1 ? "" : "s",
+                     text_string(&list));
+    text_release(&list);
+    free(unused);
+}
+
+void rows_describe(struct rows *rows)
+{
+    struct dataset *dataset = rows->dataset;
+    dataset->shape = rows->shape;
+    if (rows->shape == SHAPE_MESSAGES || rows->shape == SHAPE_CONVERSATIONS) {
+        dataset->input_column = rows->shape == SHAPE_MESSAGES ? "messages" : "conversations";
+        dataset->target_column = dataset->input_column;
+        return;
+    }
+    dataset->input_column = columns_input_names(&rows->columns, &dataset->arena);
+    dataset->target_column = rows->columns.target;
+    dataset->rationale_column = rows->columns.rationale;
+    note_unused(rows);
+}
+
+void rows_release(struct rows *rows)
+{
+    free(rows->examples);
+    free(rows->skipped);
+    free(rows->indices);
+    text_release(&rows->input);
+    text_release(&rows->target);
+    text_release(&rows->rationale);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From rows of a file to examples of a dataset: the part between the readers and dataset_load.
+ */
+#ifndef DATASETS_ROWS_H
+#define DATASETS_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "datasets/columns.h"
+#include "datasets/dataset.h"
+
+struct rows {
+    const char *name;                      /* of the file, in messages */
+    const struct dataset_options *options; /* never NULL */
+    struct dataset *dataset;               /* its arena holds the texts */
+
+    size_t first_line; /* of the first record; 0 = none was seen */
+    enum data_shape shape;
+    struct columns columns; /* not for chat shapes */
+    const char **names;     /* all columns of the header or the first record, in the arena */
+    size_t name_count;
+    size_t *indices; /* tables: where the inputs, the target and the rationale stand */
+
+    struct example *examples; /* grows; handed over to the arena at the end */
+    size_t count;
+    size_t capacity;
+    struct skipped_row *skipped;
+    size_t skipped_capacity;
+
+    struct text input; /* of the row at hand */
+    struct text target;
+    struct text rationale;
+};
+
+/* Reads all rows and moves the examples into `dataset`, which has an empty arena. The labels and
+ * the task are still open. */
+enum status rows_read_table(struct rows *rows, const char *bytes, size_t size, char delimiter,
+                            struct error *err);
+enum status rows_read_json(struct rows *rows, const char *bytes, size_t size, struct error *err);
+
+/* Leaves a bad row out where the options say so, else sets the error. `reason` is a finished
+ * sentence with its place. */
+enum status rows_bad(struct rows *rows, size_t line, const char *reason, struct error *err);
+
+/* The same with a sentence that starts behind "file:line: " and lacks its end. */
+enum status rows_complain(struct rows *rows, size_t line, struct error *err, const char *format,
+                          ...) __attribute__((format(printf, 4, 5)));
+
+/* Makes an example of the three texts of the row at hand, and empties them. */
+enum status rows_add(struct rows *rows, size_t line, struct error *err);
+
+/* Sets the names of the columns, and notes those that are not used. */
+void rows_describe(struct rows *rows);
+
+void rows_release(struct rows *rows);
+
+#endif

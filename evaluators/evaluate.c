@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "evaluators/evaluate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LATENCY_REQUESTS = 5, INTERVAL_RESAMPLES = 2000 };
+
+const struct metric *metric_for_task(enum task task)
+{
+    switch (task) {
+    case TASK_CLASSIFICATION:
+    case TASK_MULTIPLE_CHOICE:
+        return metric_find("accuracy");
+    case TASK_NUMERIC_ANSWER:
+        return metric_find("numeric_match");
+    default:
+        return metric_find("exact_match");
+    }
+}
+
+/* The trial under way. */
+struct run {
+    const struct evaluator *evaluator;
+    struct adapted *adapted;
+    const struct trial_hooks *hooks;
+    const struct deadline *deadline;
+    struct arena *arena;
+    struct trial_outcome *outcome;
+};
+
+static enum status on_step(void *context, const struct training_step *step, size_t total,
+                           struct error *err)
+{
+    const struct trial_hooks *hooks = context;
+    enum status status = OK;
+    if (hooks->step)
+        status = hooks->step(hooks->context, step, err);
+    if (status == OK && hooks->progress)
+        status = hooks->progress(hooks->context, "training", step->step, total, err);
+    return status;
+}
+
+static enum status train(struct run *run, const struct material *material, struct error *err)
+{
+    struct training_hooks hooks = {.context = (void *)run->hooks, .step = on_step};
+    struct training_report *report = &run->outcome->training;
+    enum status status =
+        trainer_run(run->adapted, material, run->hooks ? &hooks : NULL, run->deadline, report, err);
+    if (status != OK)
+        return status;
+    struct trial_record *record = &run->outcome->record;
+    record->train_seconds = measured(report->seconds);
+    record->tokens_per_second_train = measured((double)report->tokens / report->seconds);
+    record->prequential_nll = measured(report->prequential_nll);
+    adapted_save(run->adapted, run->arena, &run->outcome->artifact, &run->outcome->artifact_length);
+    record->artifact_bytes = measured((double)run->outcome->artifact_length);
+    return OK;
+}
+
+static const struct example **pick(const struct dataset *from, const size_t *rows, size_t count,
+                                   struct arena *arena)
+{
+    const struct example **examples = arena_alloc(arena, (count + 1) * sizeof *examples);
+    for (size_t i = 0; i < count; i++)
+        examples[i] = &from->examples[rows[i]];
+    return examples;
+}
+
+static void fill_predictions(const struct dataset *data, const struct dataset *from,
+                             const size_t *rows, size_t count, const struct outcome *outcomes,
+                             struct prediction *predictions)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct outcome *o = &outcomes[i];
+        const struct example *example = &from->examples[rows[i]];
+        predictions[i] = (struct prediction){.example = (int64_t)rows[i],
+                                             .truth = example->label,
+                                             .label = o->label,
+                                             .scored = o->scored,
+                                             .probability = o->probability,
+                                             .nll = o->nll,
+                                             .text = o->text         ? o->text
+                                                     : o->label >= 0 ? data->labels[o->label].name
+                                                                     : "",
+                                             .target = example->target,
+                                             .probabilities = o->probabilities};
+    }
+}
+
+/* Answers one side (examples `rows` of `from`) and measures it. */
+static enum status answer_side(const struct run *run, const struct dataset *from,
+                               const size_t *rows, size_t count, struct outcome **outcomes,
+                               struct prediction **predictions, struct metric_value *value,
+                               struct error *err)
+{
+    const struct evaluator *e = run->evaluator;
+    const struct example **examples = pick(from, rows, count, run->arena);
+    *outcomes = arena_zalloc(run->arena, count * sizeof **outcomes);
+    *predictions = arena_alloc(run->arena, count * sizeof **predictions);
+    enum status status =
+        adapted_answer(run->adapted, examples, count, *outcomes, run->arena, run->deadline, err);
+    if (status != OK)
+        return status;
+    fill_predictions(e->data, from, rows, count, *outcomes, *predictions);
+    predictions_judge(e->metric, *predictions, count);
+    struct bootstrap options = {
+        .resamples = INTERVAL_RESAMPLES, .seed = e->seed, .confidence = 0.95};
+    return metric_measure(e->metric, *predictions, count, e->data->label_count, options, value,
+                          err);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median time of single requests behind the warm prefix, as a server would see them. */
+static enum status measure_latency(const struct run *run, struct error *err)
+{
+    const struct evaluator *e = run->evaluator;
+    size_t n = e->dev_count < LATENCY_REQUESTS ? e->dev_count : LATENCY_REQUESTS;
+    double seconds[LATENCY_REQUESTS];
+    const struct example **examples = pick(e->data, e->split->dev, n, run->arena);
+    enum status status = OK;
+    for (size_t i = 0; i < n && status == OK; i++) {
+        struct outcome outcome;
+        double start = clock_seconds();
+        status =
+            adapted_answer(run->adapted, &examples[i], 1, &outcome, run->arena, run->deadline, err);
+        seconds[i] = clock_seconds() - start;
+    }
+    if (status != OK || !n)
+        return status;
+    qsort(seconds, n, sizeof *seconds, compare_doubles);
+    run->outcome->record.latency_ms = measured(1e3 * seconds[n / 2]);
+    return OK;
+}
+
+/* Mean nats of the true answers, when every prediction has them. */
+static struct measured mean_nll(const struct prediction *predictions, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!predictions[i].scored)
+            return (struct measured){0};
+        sum += predictions[i].nll;
+    }
+    return measured(sum / (double)count);
+}
+
+static enum status score(const struct run *run, struct error *err)
+{
+    const struct evaluator *e = run->evaluator;
+    struct trial_outcome *outcome = run->outcome;
+    struct outcome *answers;
+    struct metric_value value;
+    double start = clock_seconds();
+    outcome->count = e->dev_count;
+    enum status status = answer_side(run, e->data, e->split->dev, e->dev_count, &answers,
+                                     &outcome->predictions, &value, err);
+    if (status != OK)
+        return status;
+    double seconds = clock_seconds() - start;
+    double tokens = 0;
+    for (size_t i = 0; i < e->dev_count; i++)
+        tokens += answers[i].request_tokens + answers[i].answer_tokens;
+    struct trial_record *record = &outcome->record;
+    record->metric_name = e->metric->name;
+    record->metric = measured(value.value);
+    record->low = measured(value.low);
+    record->high = measured(value.high);
+    record->nll = mean_nll(outcome->predictions, outcome->count);
+    record->tokens_per_request = measured(tokens / (double)e->dev_count);
+    record->tokens_per_second_forward = measured(tokens / seconds);
+    return measure_latency(run, err);
+}
+
+static enum status run_stages(struct run *run, const struct material *material, bool race,
+                              struct error *err)
+{
+    enum status status = OK;
+    if (run->adapted->parameters.count)
+        status = train(run, material, err);
+    if (status != OK || race)
+        return status;
+    if (run->hooks && run->hooks->progress)
+        status =
+            run->hooks->progress(run->hooks->context, "scoring", 0, run->evaluator->dev_count, err);
+    return status == OK ? score(run, err) : status;
+}
+
+enum status trial_run(const struct evaluator *evaluator, const struct setting *setting,
+                      size_t examples, uint64_t seed, bool race, const struct trial_hooks *hooks,
+                      const struct deadline *deadline, struct arena *arena,
+                      struct trial_outcome *outcome, struct error *err)
+{
+    struct engine *engine = evaluator->engine;
+    struct material material = {
+        .data = evaluator->data, .rows = evaluator->split->train, .count = examples, .seed = seed};
+    struct run run = {.evaluator = evaluator,
+                      .hooks = hooks,
+                      .deadline = deadline,
+                      .arena = arena,
+                      .outcome = outcome};
+    struct setting used = *setting;
+    if (race)
+        setting_set_number(&used, "num_epochs", 1, arena);
+    double start = clock_seconds();
+    *outcome = (struct trial_outcome){0};
+    engine_trim(engine);
+    meter_restart(&engine->meter);
+    enum status status = adapted_create(&run.adapted, engine, &used, &material, err);
+    if (status == OK)
+        status = run_stages(&run, &material, race, err);
+    if (status == OK) {
+        struct trial_record *record = &outcome->record;
+        size_t weights = setting->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;
+        record->trainable_parameters = measured((double)run.adapted->parameters.count);
+        record->peak_memory_bytes = measured((double)(weights + engine->meter.peak));
+        record->trial_seconds = measured(clock_seconds() - start);
+    }
+    adapted_release(run.adapted);
+    return status;
+}
+
+enum status trial_answer_test(const struct evaluator *evaluator, const struct setting *setting,
+                              size_t examples, uint64_t seed, const void *artifact, size_t length,
+                              const struct deadline *deadline, struct arena *arena,
+                              struct prediction **predictions, struct metric_value *value,
+                              struct error *err)
+{
+    struct material material = {
+        .data = evaluator->data, .rows = evaluator->split->train, .count = examples, .seed = seed};
+    struct run run = {.evaluator = evaluator, .deadline = deadline, .arena = arena};
+    struct outcome *outcomes;
+    enum status status = adapted_create(&run.adapted, evaluator->engine, setting, &material, err);
+    if (status == OK && artifact)
+        status = adapted_load(run.adapted, artifact, length, err);
+    if (status == OK)
+        status = answer_side(&run, evaluator->split->test_from, evaluator->split->test,
+                             evaluator->test_count, &outcomes, predictions, value, err);
+    adapted_release(run.adapted);
+    return status;
+}

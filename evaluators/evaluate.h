@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Running one trial: adapt the model with one setting, train what there is to train, answer the
+ * development examples, and write down what it reached and what it cost.
+ */
+#ifndef EVALUATORS_EVALUATE_H
+#define EVALUATORS_EVALUATE_H
+
+#include "base/clock.h"
+#include "datasets/split.h"
+#include "evaluators/metrics.h"
+#include "evaluators/store.h"
+#include "model/engine.h"
+#include "techniques/adapted.h"
+#include "techniques/trainer.h"
+
+/* What all trials of a study share. Nothing in it is owned. */
+struct evaluator {
+    struct engine *engine;
+    const struct dataset *data;
+    const struct split *split;
+    size_t dev_count;  /* development examples to answer, the first ones of split->dev */
+    size_t test_count; /* the same for the test side */
+    const struct metric *metric;
+    uint64_t seed; /* of the intervals */
+};
+
+/* What a trial tells while it runs. */
+struct trial_hooks {
+    void *context;
+    /* `stage` is "training" or "scoring"; `done` of `total` steps. A status other than OK ends the
+     * trial with it. */
+    enum status (*progress)(void *context, const char *stage, size_t done, size_t total,
+                            struct error *err);
+    /* Every training step; may be NULL. */
+    enum status (*step)(void *context, const struct training_step *step, struct error *err);
+};
+
+struct trial_outcome {
+    struct trial_record record;     /* results and costs; key, status and owner are the caller's */
+    struct prediction *predictions; /* (dev_count) */
+    size_t count;
+    const void *artifact; /* what was learned, or NULL */
+    size_t artifact_length;
+    struct training_report training; /* zero when nothing was trained */
+};
+
+/* Runs `setting` with the first `examples` training examples. Everything in `outcome` lives in
+ * `arena`. With `race` it only trains, for one epoch, and reports the prequential loss. Errors:
+ * those of check, trainer_run and adapted_answer; OUT_OF_TIME and INTERRUPTED by the deadline. */
+enum status trial_run(const struct evaluator *evaluator, const struct setting *setting,
+                      size_t examples, uint64_t seed, bool race, const struct trial_hooks *hooks,
+                      const struct deadline *deadline, struct arena *arena,
+                      struct trial_outcome *outcome, struct error *err);
+
+/* Answers the test side with a trial's saved parameters (`artifact` may be NULL). */
+enum status trial_answer_test(const struct evaluator *evaluator, const struct setting *setting,
+                              size_t examples, uint64_t seed, const void *artifact, size_t length,
+                              const struct deadline *deadline, struct arena *arena,
+                              struct prediction **predictions, struct metric_value *value,
+                              struct error *err);
+
+/* The metric a task is judged by when the user names none: accuracy for classification and multiple
+ * choice, numeric_match for numbers, exact_match for the rest. */
+const struct metric *metric_for_task(enum task task);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a report says, as plain data, and the formats it can be written in.
+ *
+ * The decision fills in a `struct report`; a format only writes it. A format never runs anything,
+ * never reads a file, and gives the same bytes for the same data. One format is one file and one row
+ * in the table of formats.c.
+ */
+#ifndef REPORTS_REPORT_H
+#define REPORTS_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "evaluators/store.h"
+
+/* How far a technique came. */
+enum standing_status {
+    STANDING_MEASURED,   /* its best trial is finished and ranked */
+    STANDING_ELIMINATED, /* lost early; `metric` is that of its last trial, if any */
+    STANDING_EXCLUDED,   /* cannot work here; `note` has the arithmetic */
+    STANDING_NOT_RUN     /* the budget did not reach it; `note` says what it would take */
+};
+
+const char *standing_status_name(enum standing_status status); /* "measured" ... */
+
+enum verdict { VERDICT_UNTESTED, VERDICT_CONFIRMED, VERDICT_OVERRIDDEN };
+
+const char *verdict_name(enum verdict verdict); /* "untested" ... */
+
+/* A rule that spoke about a technique. */
+struct reason {
+    const char *rule;   /* "R09" */
+    const char *source; /* "Lester 2021" */
+    const char *text;   /* one sentence */
+    enum verdict verdict;
+};
+
+/* One technique in the ranking. */
+struct ranked {
+    int rank; /* from 1; techniques that tie have their own numbers and name each other */
+    const char *technique, *family;
+    enum standing_status status;
+    const char *note;    /* one sentence about the status, or "" */
+    const char *setting; /* JSON object */
+    int64_t examples;    /* training examples used */
+    struct measured metric, low, high; /* development split; interval at 95 % */
+    struct measured test_metric;
+    const char *const *tied_with; /* names */
+    size_t tied_count;
+    struct measured probability_best, probability_meets_target;
+    struct measured trial_seconds, train_seconds, tokens_per_request, latency_ms;
+    struct measured trainable_parameters, peak_memory_bytes, artifact_bytes;
+    const struct reason *reasons;
+    size_t reason_count;
+};
+
+enum outcome_status {
+    OUTCOME_MEETS_TARGET,   /* the cheapest technique that meets the target with confidence */
+    OUTCOME_BEST_AVAILABLE, /* nothing meets it (or none was given): the best there is */
+    OUTCOME_BEATS_NOTHING   /* nothing is better than the majority answer; technique is NULL */
+};
+
+const char *outcome_status_name(enum outcome_status status); /* "meets_target" ... */
+
+struct label_count {
+    const char *name;
+    size_t count;
+};
+
+struct report {
+    const char *study;      /* name */
+    const char *study_path; /* the file it lives in */
+    bool complete;          /* every planned trial is settled */
+
+    const char *model_name, *model_path, *model_sha256;
+    size_t model_parameters, model_bytes;
+    int model_context;
+
+    const char *data_path, *data_sha256;
+    const char *test_path; /* NULL: split off the data */
+    const char *task;      /* "classification" ... */
+    size_t examples, train, dev, test;             /* rows there are */
+    size_t dev_used, test_used;                    /* rows the trials were scored on */
+    const struct label_count *labels;              /* most frequent first */
+    size_t label_count;
+    struct measured input_tokens_mean, input_tokens_max; /* of the user's text */
+    size_t exact_duplicates, near_duplicates, conflicting, leaked;
+    const char *const *warnings; /* sentences */
+    size_t warning_count;
+
+    const char *metric;        /* "accuracy" */
+    struct measured target;    /* unknown: none was given */
+    double confidence;         /* asked for "meets the target", such as 0.8 */
+    double budget_seconds;
+    struct measured max_memory_bytes, max_latency_ms, requests; /* constraints, if given */
+    uint64_t seed;
+    const char *const *techniques_asked; /* --techniques, or NULL: all */
+    size_t techniques_asked_count;
+
+    const char *technique; /* recommended, or NULL */
+    enum outcome_status outcome;
+    const char *const *reasons; /* sentences, the first one is the answer */
+    size_t reason_count;
+
+    const struct ranked *ranking; /* by rank */
+    size_t ranking_count;
+    const char *const *pareto; /* names */
+    size_t pareto_count;
+
+    double spent_seconds, exhaustive_seconds_estimate;
+    const char *command; /* how to reproduce it, without the program's path */
+};
+
+/* How a report is laid out; only text looks at it. */
+struct report_style {
+    int columns; /* width of the terminal, at least 40 */
+    bool color;
+};
+
+struct report_format {
+    const char *name;    /* "text", "json" */
+    const char *summary; /* one line for --help */
+    void (*write)(const struct report *report, struct report_style style, struct text *out);
+
+    /* One trial: ranking[0] of a report whose ranking has one row. */
+    void (*write_trial)(const struct report *report, struct report_style style, struct text *out);
+};
+
+/* The formats in turn; NULL when `index` is past the last. */
+const struct report_format *report_format_at(size_t index);
+const struct report_format *report_format_find(const char *name); /* or NULL */
+
+#endif

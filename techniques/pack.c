@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "techniques/pack.h"
+
+#include <string.h>
+
+static int rows_of(const struct sequence *sequence, int extra)
+{
+    return sequence->request + (sequence->answer ? sequence->answer - 1 : 0) + extra;
+}
+
+size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int once, int rows,
+                size_t least, struct arena *arena, struct span **spans)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += (size_t)rows_of(&sequences[i], extra);
+    int room = rows - once > rows / 4 ? rows - once : rows / 4;
+    size_t n = (total + (size_t)room - 1) / (size_t)room;
+    n = n < least ? least : n;
+    n = n > count ? count : n;
+    *spans = arena_alloc(arena, (n ? n : 1) * sizeof **spans);
+    size_t at = 0, before = 0;
+    for (size_t s = 0; s < n; s++) {
+        struct span *span = &(*spans)[s];
+        span->first = at;
+        size_t goal = total * (s + 1) / n; /* rows that should be behind us after this span */
+        size_t must_leave = n - s - 1;     /* one example at least for each later span */
+        do
+            before += (size_t)rows_of(&sequences[at++], extra);
+        while (at < count - must_leave && before < goal);
+        span->last = at;
+    }
+    if (n)
+        (*spans)[n - 1].last = count;
+    return n;
+}
+
+/* A layout under construction; the counts are those filled so far. */
+struct builder {
+    int32_t *tokens;
+    struct segment *segments;
+    int *scored;
+    int rows, n_segments, n_scored;
+};
+
+static struct builder builder_for(struct arena *arena, size_t rows, size_t segments, size_t scored)
+{
+    return (struct builder){.tokens = arena_alloc(arena, rows * sizeof(int32_t)),
+                            .segments = arena_alloc(arena, segments * sizeof(struct segment)),
+                            .scored = arena_alloc(arena, scored * sizeof(int))};
+}
+
+/* Adds a segment of `length` tokens; returns its index. */
+static int add_segment(struct builder *b, const int32_t *tokens, int length, int parent,
+                       const struct cache *cache, int position)
+{
+    b->segments[b->n_segments] = (struct segment){
+        .start = b->rows, .length = length, .parent = parent, .cache = cache, .position = position};
+    memcpy(b->tokens + b->rows, tokens, (size_t)length * sizeof *tokens);
+    b->rows += length;
+    return b->n_segments++;
+}
+
+static struct layout finish(const struct builder *b)
+{
+    return (struct layout){.rows = b->rows,
+                           .tokens = b->tokens,
+                           .segments = b->segments,
+                           .n_segments = b->n_segments,
+                           .scored = b->scored,
+                           .n_scored = b->n_scored};
+}
+
+void pack_training(const struct adapted *adapted, const struct sequence *sequences, size_t count,
+                   struct arena *arena, struct training_pack *pack)
+{
+    size_t rows = adapted->prefix.count, answers = 0;
+    for (size_t i = 0; i < count; i++) {
+        rows += (size_t)rows_of(&sequences[i], 0);
+        answers += (size_t)sequences[i].answer;
+    }
+    struct builder b = builder_for(arena, rows, count + 1, answers);
+    pack->targets = arena_alloc(arena, answers * sizeof *pack->targets);
+    int prefix = (int)adapted->prefix.count, root = -1;
+    if (prefix)
+        root = add_segment(&b, adapted->prefix.ids, prefix, -1, NULL, adapted->past_rows);
+    for (size_t i = 0; i < count; i++) {
+        const struct sequence *s = &sequences[i];
+        int start = b.rows;
+        add_segment(&b, s->ids, rows_of(s, 0), root, NULL, adapted->past_rows + prefix);
+        for (int t = 0; t < s->answer; t++) {
+            pack->targets[b.n_scored] = s->ids[s->request + t];
+            b.scored[b.n_scored++] = start + s->request - 1 + t;
+        }
+    }
+    pack->layout = finish(&b);
+}
+
+/* The segments of one example: its request with the first fork's path, then the other paths. */
+static void add_example(const struct adapted *adapted, const struct sequence *sequence,
+                        struct builder *b, int *segment_of)
+{
+    const struct label_trie *trie = adapted->labels;
+    int before = adapted->past_rows + (int)adapted->prefix.count;
+    for (int f = 0; f < trie->n_forks; f++) {
+        const struct fork *fork = &trie->forks[f];
+        if (f == 0) {
+            segment_of[f] =
+                add_segment(b, sequence->ids, sequence->request, -1, adapted->prefix_cache, before);
+            memcpy(b->tokens + b->rows, fork->path, (size_t)fork->path_length * sizeof(int32_t));
+            b->rows += fork->path_length;
+            b->segments[segment_of[f]].length += fork->path_length;
+        } else {
+            int parent = segment_of[fork->parent];
+            int position = b->segments[parent].position + b->segments[parent].length;
+            segment_of[f] = add_segment(b, fork->path, fork->path_length, parent, NULL, position);
+        }
+        b->scored[b->n_scored++] = b->rows - 1;
+    }
+}
+
+void pack_scoring(const struct adapted *adapted, const struct sequence *sequences, size_t count,
+                  struct arena *arena, struct layout *layout)
+{
+    const struct label_trie *trie = adapted->labels;
+    size_t rows = count * (size_t)trie->tokens, forks = (size_t)trie->n_forks;
+    for (size_t i = 0; i < count; i++)
+        rows += (size_t)sequences[i].request;
+    struct builder b = builder_for(arena, rows, count * forks, count * forks);
+    int *segment_of = arena_alloc(arena, forks * sizeof *segment_of);
+    for (size_t i = 0; i < count; i++)
+        add_example(adapted, &sequences[i], &b, segment_of);
+    *layout = finish(&b);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Packing: several examples as one batch of the engine, without padding.
+ */
+#ifndef TECHNIQUES_PACK_H
+#define TECHNIQUES_PACK_H
+
+#include "model/layout.h"
+#include "techniques/labels.h"
+#include "techniques/prompt.h"
+
+enum {
+    PACK_ROWS = 512
+}; /* rows a batch aims at: enough for full speed of the products, little
+      enough that two workers' activations fit beside the model */
+
+/* Where packs end: examples [first, last). */
+struct span {
+    size_t first, last;
+};
+
+/* Cuts `count` sequences into consecutive spans of about `rows` rows, counting `extra` rows for
+ * each example and `once` for each span. The cut depends on the sequences alone. At least `least`
+ * spans (as far as there are examples). Returns how many; `*spans` lives in `arena`. */
+size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int once, int rows,
+                size_t least, struct arena *arena, struct span **spans);
+
+/* A batch for training: the prefix once, behind it every example with all but the last token of its
+ * answer; scored are the rows that predict the answers' tokens. */
+struct training_pack {
+    struct layout layout;
+    int32_t *targets; /* (layout.n_scored) */
+};
+
+void pack_training(const struct adapted *adapted, const struct sequence *sequences, size_t count,
+                   struct arena *arena, struct training_pack *pack);
+
+/* A batch for scoring labels behind the cached prefix: for each example the request and the tokens
+ * of the label trie; scored are the rows of the forks, n_forks for each example in a row. */
+void pack_scoring(const struct adapted *adapted, const struct sequence *sequences, size_t count,
+                  struct arena *arena, struct layout *layout);
+
+#endif

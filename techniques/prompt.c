@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "techniques/prompt.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "model/chat.h"
+
+/* Beyond this many labels the instruction does not list them: the list would cost more than the
+ * texts, and scoring compares all labels anyway. */
+enum { MOST_LABELS_LISTED = 20 };
+
+const struct hyperparameter *prompt_hyperparameters(void)
+{
+    static const struct hyperparameter table[] = {
+        {.name = "instruction",
+         .summary = "system prompt; empty: written for the task",
+         .kind = VALUE_TEXT,
+         .fallback = ""},
+        {0}};
+    return table;
+}
+
+static void write_label_instruction(const struct dataset *data, struct text *out)
+{
+    if (data->label_count > MOST_LABELS_LISTED) {
+        text_add(out, "Classify the text. Answer with its label.");
+        return;
+    }
+    text_add(out, "Classify the text. Answer with one of these labels: ");
+    for (size_t i = 0; i < data->label_count; i++)
+        text_printf(out, "%s%s", i ? ", " : "", data->labels[i].name);
+    text_add(out, ".");
+}
+
+void prompt_write_instruction(const struct setting *setting, const struct dataset *data,
+                              struct text *out)
+{
+    const char *own = setting_text(setting, "instruction");
+    if (*own) {
+        text_add(out, own);
+        return;
+    }
+    switch (data->task) {
+    case TASK_CLASSIFICATION:
+        write_label_instruction(data, out);
+        break;
+    case TASK_MULTIPLE_CHOICE:
+        text_add(out, "Answer the question with the letter of the right option.");
+        break;
+    case TASK_NUMERIC_ANSWER:
+        text_add(out, "Solve the problem. Answer with the number only.");
+        break;
+    case TASK_EXTRACTION:
+        text_add(out, "Extract the information from the text. Answer with JSON only.");
+        break;
+    default:
+        text_add(out, "Answer the request.");
+    }
+}
+
+enum status prompt_begin(struct adapted *adapted, struct error *err)
+{
+    const struct model *model = adapted->engine->model;
+    struct text instruction = {0};
+    prompt_write_instruction(&adapted->setting, adapted->data, &instruction);
+    enum status status = chat_begin(model->chat, model->tokenizer, &adapted->prefix, err);
+    if (status == OK)
+        status = chat_turn(model->chat, model->tokenizer, CHAT_SYSTEM, text_string(&instruction),
+                           instruction.length, &adapted->prefix, err);
+    text_release(&instruction);
+    return status;
+}
+
+enum status prompt_worked_example(struct adapted *adapted, const struct example *example,
+                                  const char *answer, struct error *err)
+{
+    const struct model *model = adapted->engine->model;
+    enum status status = chat_turn(model->chat, model->tokenizer, CHAT_USER, example->input,
+                                   strlen(example->input), &adapted->prefix, err);
+    if (status == OK)
+        status = chat_turn(model->chat, model->tokenizer, CHAT_ASSISTANT, answer, strlen(answer),
+                           &adapted->prefix, err);
+    return status;
+}
+
+enum status prompt_open_request(struct adapted *adapted, struct error *err)
+{
+    const struct model *model = adapted->engine->model;
+    return chat_open(model->chat, model->tokenizer, CHAT_USER, &adapted->prefix, err);
+}
+
+enum status prompt_instruction(struct adapted *adapted, const struct material *material,
+                               struct error *err)
+{
+    (void)material;
+    enum status status = prompt_begin(adapted, err);
+    return status == OK ? prompt_open_request(adapted, err) : status;
+}
+
+enum status prompt_request(const struct adapted *adapted, const struct example *example,
+                           struct tokens *ids, struct error *err)
+{
+    const struct model *model = adapted->engine->model;
+    enum status status;
+    if ((status = tokenizer_encode(model->tokenizer, example->input, strlen(example->input), ids,
+                                   NULL, err)) ||
+        (status = chat_close(model->chat, model->tokenizer, CHAT_USER, ids, err)))
+        return status;
+    return chat_open(model->chat, model->tokenizer, CHAT_ASSISTANT, ids, err);
+}
+
+enum status prompt_answer(const struct adapted *adapted, const char *answer, struct tokens *ids,
+                          struct error *err)
+{
+    const struct model *model = adapted->engine->model;
+    return chat_answer(model->chat, model->tokenizer, answer, strlen(answer), ids, err);
+}
+
+static enum status encode_one(const struct adapted *adapted, const struct example *example,
+                              bool with_answer, struct tokens *scratch, struct arena *arena,
+                              struct sequence *sequence, struct error *err)
+{
+    tokens_clear(scratch);
+    enum status status = prompt_request(adapted, example, scratch, err);
+    size_t request = scratch->count;
+    if (status == OK && with_answer)
+        status = prompt_answer(adapted, example->target, scratch, err);
+    if (status != OK)
+        return status;
+    size_t context = (size_t)adapted->engine->model->n_context;
+    size_t needed = adapted->prefix.count + (size_t)adapted->past_rows + scratch->count;
+    if (needed > context)
+        return error_set(err, BAD_DATA,
+                         "line %zu: the prompt of %s for this example has %zu tokens, but the "
+                         "model's context holds %zu; shorten the text or leave the row out",
+                         example->line, adapted->technique->name, needed, context);
+    int32_t *ids = arena_alloc(arena, scratch->count * sizeof *ids);
+    memcpy(ids, scratch->ids, scratch->count * sizeof *ids);
+    *sequence = (struct sequence){
+        .ids = ids, .request = (int)request, .answer = (int)(scratch->count - request)};
+    return OK;
+}
+
+enum status prompt_encode(const struct adapted *adapted, const struct example *const *examples,
+                          size_t count, bool with_answer, struct arena *arena,
+                          struct sequence **sequences, struct error *err)
+{
+    struct tokens scratch = {0};
+    enum status status = OK;
+    *sequences = arena_alloc(arena, count * sizeof **sequences);
+    for (size_t i = 0; i < count && status == OK; i++)
+        status =
+            encode_one(adapted, examples[i], with_answer, &scratch, arena, &(*sequences)[i], err);
+    tokens_release(&scratch);
+    return status;
+}

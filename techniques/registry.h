@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One line for each technique; registry.c has the other one.
+ */
+#ifndef TECHNIQUES_REGISTRY_H
+#define TECHNIQUES_REGISTRY_H
+
+#include "techniques/technique.h"
+
+extern const struct technique majority;
+extern const struct technique zero_shot;
+extern const struct technique few_shot;
+extern const struct technique lora;
+
+#endif

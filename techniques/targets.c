@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "techniques/targets.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+static int find_site(const char *name, size_t length)
+{
+    for (int s = 0; s < N_SITES; s++) {
+        const char *known = site_name((enum site)s)->peft;
+        if (strlen(known) == length && !memcmp(known, name, length))
+            return s;
+    }
+    return -1;
+}
+
+static enum status refuse(const char *technique, const char *text, const char *part, size_t length,
+                          struct error *err)
+{
+    struct text names = {0};
+    for (int s = 0; s < N_SITES; s++)
+        text_printf(&names, "%s, ", site_name((enum site)s)->peft);
+    enum status status = error_set(err, USAGE,
+                                   "%s: target_modules=%s is not possible: the model has no module "
+                                   "\"%.*s\"; expected some of %sor all-linear",
+                                   technique, text, (int)length, part, text_string(&names));
+    text_release(&names);
+    return status;
+}
+
+enum status targets_parse(const char *technique, const char *text, bool sites[N_SITES],
+                          struct error *err)
+{
+    bool all = !strcmp(text, "all-linear");
+    for (int s = 0; s < N_SITES; s++)
+        sites[s] = all;
+    for (const char *at = text; !all;) {
+        size_t length = strcspn(at, ",");
+        int site = find_site(at, length);
+        if (site < 0)
+            return refuse(technique, text, at, length, err);
+        sites[site] = true;
+        if (!at[length])
+            break;
+        at += length + 1;
+    }
+    return OK;
+}

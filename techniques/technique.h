@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The contract of a technique: one way to customise the model, one file, one row in registry.c.
+ *
+ * A technique answers four questions: what can be set (its table), what would it cost (predict),
+ * what does the model get to read (prompt), and what is trained where (attach). Everything else is
+ * common: the trainer, scoring, saving, measuring. A technique never knows which others exist and
+ * nothing outside its file knows its name. To add one, copy template.c and follow its steps.
+ *
+ * The order of calls: setting_default / setting_set; check; predict; then adapted_create, which
+ * calls prompt and attach; trainer_run when there are parameters; adapted_answer; adapted_release.
+ */
+#ifndef TECHNIQUES_TECHNIQUE_H
+#define TECHNIQUES_TECHNIQUE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "datasets/dataset.h"
+#include "model/engine.h"
+#include "techniques/setting.h"
+
+struct adapted;
+struct outcome;
+
+/* What a technique needs; `recommend` passes over it, with this reason, where it is missing. */
+enum technique_needs {
+    NEEDS_MODEL = 1,     /* the language model at all: everything but a baseline */
+    NEEDS_GRADIENT = 2,  /* it is trained */
+    NEEDS_LABELS = 4,    /* classification or multiple choice */
+    NEEDS_RATIONALE = 8, /* worked solutions in the data */
+};
+
+/* What a technique may learn from: the first `count` training examples of the study's one order. */
+struct material {
+    const struct dataset *data;
+    const size_t *rows; /* (count) indices into data->examples */
+    size_t count;
+    uint64_t seed;
+};
+
+/* The size of the work, for predicting its cost. Tokens are means per example. */
+struct workload {
+    const struct model *model;
+    size_t examples;           /* training examples */
+    double input_tokens;       /* of the user's text, with the marks around it */
+    double instruction_tokens; /* shared start of a prompt without worked examples */
+    double answer_tokens;      /* of the target */
+    size_t labels;             /* 0 when the answer is free text */
+};
+
+/* What a setting would cost before it runs. Operations are floating-point operations. */
+struct cost {
+    size_t trainable_parameters;
+    double shared_tokens;       /* of the prompt, computed once for all requests */
+    double request_tokens;      /* new tokens per request, answer included */
+    double request_operations;  /* per request, shared part excluded */
+    double training_operations; /* per pass over one training example */
+    double training_tokens;     /* per pass over one training example */
+    size_t memory_bytes;        /* beyond the weights of the model */
+};
+
+struct technique {
+    const char *name;    /* "lora" */
+    const char *family;  /* "baseline", "prompt", "prompt_learning", "peft", "full" */
+    const char *summary; /* one line, for lists */
+    unsigned needs;      /* enum technique_needs */
+    int minimum_examples;
+    const struct hyperparameter *hyperparameters; /* its own, ended by a row without name */
+    const char *learning_rates; /* "3e-4,1e-3,3e-3": the rates to race, the default
+                                   in the middle; NULL: nothing is trained */
+
+    /* Refuses a setting that cannot work with this model and data, before anything runs: names the
+     * setting, its value and its range. NULL: nothing beyond the table's bounds. */
+    enum status (*check)(const struct setting *setting, const struct model *model,
+                         const struct material *material, struct error *err);
+
+    /* Fills in what differs from plain prompting; `cost` already holds that. NULL: nothing does. */
+    void (*predict)(const struct setting *setting, const struct workload *workload,
+                    struct cost *cost);
+
+    /* Appends the shared start of every prompt to adapted->prefix, up to where the user's text
+     * begins. NULL: the instruction alone (prompt_instruction). */
+    enum status (*prompt)(struct adapted *adapted, const struct material *material,
+                          struct error *err);
+
+    /* Declares and initialises the parameters and says where they attach. NULL: none. */
+    enum status (*attach)(struct adapted *adapted, const struct material *material,
+                          struct error *err);
+
+    /* Answers without asking the model (baselines). NULL: the model answers. */
+    enum status (*answer)(const struct adapted *adapted, const struct example *const *examples,
+                          size_t count, struct outcome *outcomes, struct error *err);
+};
+
+/* The registered techniques in turn, in the order of a report; NULL when past the last. */
+const struct technique *technique_at(size_t index);
+
+/* By name; NULL when there is none. */
+const struct technique *technique_find(const char *name);
+
+#endif

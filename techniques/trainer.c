@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "techniques/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "model/operators.h"
+#include "techniques/pack.h"
+#include "techniques/prompt.h"
+
+enum { MICRO_ROWS = 320, LEAST_EPOCHS = 2, MOST_EPOCHS = 10, USUAL_STEPS = 50 };
+
+const struct hyperparameter *trainer_hyperparameters(void)
+{
+    static const struct hyperparameter table[] = {
+        {.name = "learning_rate",
+         .summary = "highest learning rate",
+         .kind = VALUE_REAL,
+         .low = 1e-8,
+         .high = 10,
+         .fallback = "1e-3"},
+        {.name = "num_epochs",
+         .summary = "passes over the examples; 0: as many as make about 50 steps",
+         .kind = VALUE_INTEGER,
+         .low = 0,
+         .high = 1000,
+         .fallback = "0"},
+        {.name = "batch_size",
+         .summary = "examples per step",
+         .kind = VALUE_INTEGER,
+         .low = 1,
+         .high = 1024,
+         .fallback = "16"},
+        {.name = "lr_scheduler_type",
+         .summary = "how the rate falls after the warm-up",
+         .kind = VALUE_CHOICE,
+         .choices = "linear|cosine|constant",
+         .fallback = "linear"},
+        {.name = "warmup_ratio",
+         .summary = "share of the steps in which the rate rises",
+         .kind = VALUE_REAL,
+         .low = 0,
+         .high = 1,
+         .fallback = "0.1"},
+        {.name = "weight_decay",
+         .summary = "decoupled decay per unit of learning rate",
+         .kind = VALUE_REAL,
+         .low = 0,
+         .high = 10,
+         .fallback = "0.01"},
+        {.name = "max_grad_norm",
+         .summary = "norm to which a gradient is clipped; 0: never",
+         .kind = VALUE_REAL,
+         .low = 0,
+         .high = 1e6,
+         .fallback = "1"},
+        {0}};
+    return table;
+}
+
+/* AdamW with the constants of PyTorch's defaults. */
+struct adamw {
+    real *mean, *square; /* (count) running first and second moments */
+    double rate, weight_decay;
+    size_t step;
+};
+
+static const double beta1 = 0.9, beta2 = 0.999, adam_epsilon = 1e-8;
+
+struct training {
+    struct adapted *adapted;
+    const struct sequence *sequences; /* in training order */
+    const struct deadline *deadline;
+    struct arena arena; /* what lives as long as the run */
+    struct adamw optimizer;
+    real *gradient;         /* (count) sum over the micro-batches of a step */
+    real **worker_gradient; /* one (count) for each worker */
+
+    /* the step under way */
+    const struct sequence *batch; /* in the order of this epoch */
+    const struct span *spans;
+    double *losses; /* (spans) sums over answer tokens, unweighted */
+    real weight;    /* 1 / answer tokens of the batch */
+};
+
+int trainer_epochs(const struct setting *setting, size_t examples)
+{
+    int epochs = setting_integer(setting, "num_epochs");
+    if (epochs > 0)
+        return epochs;
+    size_t batch = (size_t)setting_integer(setting, "batch_size");
+    size_t steps = (examples + batch - 1) / batch;
+    size_t wanted = steps ? (USUAL_STEPS + steps - 1) / steps : 1;
+    wanted = wanted < LEAST_EPOCHS ? LEAST_EPOCHS : wanted;
+    return (int)(wanted > MOST_EPOCHS ? MOST_EPOCHS : wanted);
+}
+
+/* Learning rate of step `step` (from 1) as a share of the highest. */
+static double schedule(const struct setting *setting, size_t step, size_t total)
+{
+    double warmup = setting_number(setting, "warmup_ratio") * (double)total;
+    if ((double)step <= warmup)
+        return (double)step / warmup;
+    double rest = (double)total - warmup;
+    double done = rest > 0 ? ((double)step - 1 - warmup) / rest : 0;
+    done = done < 0 ? 0 : done;
+    const char *kind = setting_text(setting, "lr_scheduler_type");
+    if (!strcmp(kind, "constant"))
+        return 1;
+    return !strcmp(kind, "cosine") ? 0.5 * (1 + cos(3.141592653589793 * done)) : 1 - done;
+}
+
+static void adamw_step(struct adamw *o, const struct parameters *parameters, const real *gradient,
+                       double scale)
+{
+    o->step++;
+    double correct1 = 1 - pow(beta1, (double)o->step), correct2 = 1 - pow(beta2, (double)o->step);
+    real keep = (real)(1 - o->rate * o->weight_decay);
+    real size = (real)(o->rate / correct1), inverse2 = (real)(1 / sqrt(correct2));
+    real b1 = (real)beta1, b2 = (real)beta2, epsilon = (real)adam_epsilon;
+    for (size_t i = 0; i < parameters->count; i++) {
+        real g = gradient[i] * (real)scale;
+        o->mean[i] = b1 * o->mean[i] + (1 - b1) * g;
+        o->square[i] = b2 * o->square[i] + (1 - b2) * g * g;
+        real divisor = (real)sqrt((double)o->square[i]) * inverse2 + epsilon;
+        parameters->values[i] = keep * parameters->values[i] - size * o->mean[i] / divisor;
+    }
+}
+
+static double norm(const real *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)values[i] * (double)values[i];
+    return sqrt(sum);
+}
+
+/* Forward and backward of one micro-batch; its gradient is added when its turn comes. */
+static enum status run_micro_batch(void *context, size_t task, int worker, struct error *err)
+{
+    struct training *t = context;
+    struct adapted *adapted = t->adapted;
+    enum status status = deadline_check(t->deadline, err);
+    if (status != OK)
+        return status;
+    size_t count = adapted->parameters.count;
+    struct workspace *workspace = engine_workspace(adapted->engine, worker, true);
+    struct arena *arena = &workspace->arena;
+    const struct span *span = &t->spans[task];
+    struct training_pack pack;
+    pack_training(adapted, t->batch + span->first, span->last - span->first, arena, &pack);
+    int scored = pack.layout.n_scored;
+    real *gradient = t->worker_gradient[worker];
+    memset(gradient, 0, count * sizeof *gradient);
+    struct pass pass = adapted_pass(adapted, &workspace->tape, &pack.layout,
+                                    adapted_views(adapted, gradient, arena));
+    struct tensor *states = transformer_forward(&pass);
+    real *weights = arena_alloc(arena, (size_t)scored * sizeof *weights);
+    double *nll = arena_alloc(arena, (size_t)scored * sizeof *nll);
+    for (int i = 0; i < scored; i++)
+        weights[i] = t->weight;
+    struct tensor *loss = op_cross_entropy(&workspace->tape, states, transformer_head(&pass),
+                                           pack.targets, weights, nll);
+    tape_backward(&workspace->tape, loss);
+    t->losses[task] = 0;
+    for (int i = 0; i < scored; i++)
+        t->losses[task] += nll[i];
+    pool_turn(adapted->engine->pool, task);
+    for (size_t i = 0; i < count; i++)
+        t->gradient[i] += gradient[i];
+    return OK;
+}
+
+static size_t answer_tokens(const struct sequence *sequences, size_t count)
+{
+    size_t tokens = 0;
+    for (size_t i = 0; i < count; i++)
+        tokens += (size_t)sequences[i].answer;
+    return tokens;
+}
+
+/* One optimiser step over `count` examples. Fills in loss, tokens and norm of `step`. */
+static enum status run_step(struct training *t, const struct sequence *batch, size_t count,
+                            struct training_step *step, size_t *rows, struct error *err)
+{
+    struct adapted *adapted = t->adapted;
+    struct arena_mark mark = arena_mark(&t->arena);
+    struct span *spans;
+    int prefix = (int)adapted->prefix.count;
+    size_t n = pack_cut(batch, count, 0, prefix, MICRO_ROWS, 2, &t->arena, &spans);
+    size_t answers = answer_tokens(batch, count);
+    t->batch = batch;
+    t->spans = spans;
+    t->losses = arena_zalloc(&t->arena, n * sizeof *t->losses);
+    t->weight = 1 / (real)answers;
+    memset(t->gradient, 0, adapted->parameters.count * sizeof *t->gradient);
+    enum status status = pool_run(adapted->engine->pool, n, run_micro_batch, t, err);
+    double loss = 0;
+    for (size_t i = 0; i < n; i++)
+        loss += t->losses[i];
+    for (size_t i = 0; i < count; i++)
+        *rows += (size_t)(batch[i].request + batch[i].answer - 1);
+    *rows += n * (size_t)prefix;
+    arena_rewind(&t->arena, mark);
+    if (status != OK)
+        return status;
+    step->loss = loss / (double)answers;
+    step->tokens += answers;
+    step->examples += count;
+    step->grad_norm = norm(t->gradient, adapted->parameters.count);
+    if (!isfinite(step->loss) || !isfinite(step->grad_norm))
+        return error_set(err, FAILED,
+                         "the loss of %s is not finite at step %zu (loss %g, gradient norm %g, "
+                         "learning rate %g); try a lower learning_rate",
+                         adapted->technique->name, step->step, step->loss, step->grad_norm,
+                         step->rate);
+    return OK;
+}
+
+static void update(struct training *t, const struct training_step *step)
+{
+    double limit = setting_number(&t->adapted->setting, "max_grad_norm");
+    double scale = limit > 0 && step->grad_norm > limit ? limit / (step->grad_norm + 1e-6) : 1;
+    t->optimizer.rate = step->rate;
+    adamw_step(&t->optimizer, &t->adapted->parameters, t->gradient, scale);
+}
+
+/* Loss sums that become the report's means. */
+struct averages {
+    double recent, recent_tokens; /* second half of the first epoch */
+    double last, last_tokens;     /* last quarter of all steps */
+};
+
+static void average(struct averages *a, const struct training_step *step, size_t tokens,
+                    size_t steps_per_epoch, size_t total)
+{
+    if (step->step <= steps_per_epoch && 2 * step->step > steps_per_epoch) {
+        a->recent += step->loss * (double)tokens;
+        a->recent_tokens += (double)tokens;
+    }
+    if (4 * step->step > 3 * total) {
+        a->last += step->loss * (double)tokens;
+        a->last_tokens += (double)tokens;
+    }
+}
+
+static void shuffle(struct sequence *order, const struct sequence *sequences, size_t count,
+                    uint64_t seed, size_t epoch, struct arena *arena)
+{
+    struct arena_mark mark = arena_mark(arena);
+    size_t *index = arena_alloc(arena, count * sizeof *index);
+    for (size_t i = 0; i < count; i++)
+        index[i] = i;
+    struct random random = random_stream(seed, "training order", epoch);
+    if (epoch > 0) /* the first pass keeps the study's order, so that sizes stay paired */
+        random_shuffle(&random, index, count);
+    for (size_t i = 0; i < count; i++)
+        order[i] = sequences[index[i]];
+    arena_rewind(arena, mark);
+}
+
+static enum status run_epochs(struct training *t, size_t count, uint64_t seed,
+                              const struct training_hooks *hooks, struct training_report *report,
+                              struct error *err)
+{
+    const struct setting *setting = &t->adapted->setting;
+    size_t batch = (size_t)setting_integer(setting, "batch_size");
+    size_t per_epoch = (count + batch - 1) / batch;
+    size_t epochs = (size_t)trainer_epochs(setting, count), total = per_epoch * epochs;
+    struct sequence *order = arena_alloc(&t->arena, count * sizeof *order);
+    struct training_step step = {0};
+    struct averages averages = {0};
+    enum status status = OK;
+    for (size_t epoch = 0; epoch < epochs && status == OK; epoch++) {
+        shuffle(order, t->sequences, count, seed, epoch, &t->arena);
+        for (size_t at = 0; at < count && status == OK; at += batch) {
+            size_t tokens = step.tokens;
+            step.step++;
+            step.rate =
+                setting_number(setting, "learning_rate") * schedule(setting, step.step, total);
+            status = run_step(t, order + at, count - at < batch ? count - at : batch, &step,
+                              &report->tokens, err);
+            if (status != OK)
+                break;
+            update(t, &step);
+            average(&averages, &step, step.tokens - tokens, per_epoch, total);
+            if (hooks && hooks->step)
+                status = hooks->step(hooks->context, &step, total, err);
+        }
+    }
+    report->steps = step.step;
+    report->prequential_nll = averages.recent / averages.recent_tokens;
+    report->final_loss = averages.last / averages.last_tokens;
+    return status;
+}
+
+static void prepare(struct training *t)
+{
+    struct engine *engine = t->adapted->engine;
+    size_t count = t->adapted->parameters.count, bytes = count * sizeof(real);
+    size_t workers = (size_t)pool_threads(engine->pool);
+    t->optimizer.weight_decay = setting_number(&t->adapted->setting, "weight_decay");
+    t->optimizer.mean = arena_zalloc(&t->arena, bytes);
+    t->optimizer.square = arena_zalloc(&t->arena, bytes);
+    t->gradient = arena_alloc(&t->arena, bytes);
+    t->worker_gradient = arena_alloc(&t->arena, workers * sizeof *t->worker_gradient);
+    for (size_t w = 0; w < workers; w++)
+        t->worker_gradient[w] = arena_alloc(&t->arena, bytes);
+}
+
+enum status trainer_run(struct adapted *adapted, const struct material *material,
+                        const struct training_hooks *hooks, const struct deadline *deadline,
+                        struct training_report *report, struct error *err)
+{
+    *report = (struct training_report){0};
+    struct training t = {.adapted = adapted, .deadline = deadline};
+    double start = clock_seconds();
+    arena_init(&t.arena, &adapted->engine->meter);
+    adapted_cool(adapted);
+    const struct example **examples =
+        arena_alloc(&t.arena, material->count * sizeof(struct example *));
+    for (size_t i = 0; i < material->count; i++)
+        examples[i] = &material->data->examples[material->rows[i]];
+    struct sequence *sequences;
+    enum status status =
+        prompt_encode(adapted, examples, material->count, true, &t.arena, &sequences, err);
+    if (status == OK) {
+        t.sequences = sequences;
+        prepare(&t);
+        status = run_epochs(&t, material->count, material->seed, hooks, report, err);
+    }
+    arena_release(&t.arena);
+    report->seconds = clock_seconds() - start;
+    return status;
+}

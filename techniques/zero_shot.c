@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The model as it is: the instruction and the request, no examples, nothing trained.
+ */
+#include "techniques/registry.h"
+
+const struct technique zero_shot = {
+    .name = "zero_shot",
+    .family = "prompt",
+    .summary = "the instruction alone, nothing learned from the examples",
+    .needs = NEEDS_MODEL,
+};
