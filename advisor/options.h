@@ -48,7 +48,8 @@ struct options {
 
     /* What is asked for. */
     const struct metric *metric; /* NULL: the metric of the task */
-    struct measured target;      /* a share: 0 .. 1; of a metric in other units: as given */
+    struct measured target;      /* a share: 0 .. 1; a coefficient: -1 .. 1 */
+    const char *target_text;     /* as given */
     double confidence;           /* 0.5 .. 0.999; default 0.8 */
     double budget_seconds;       /* >= 1; default 600 */
     struct measured max_memory_bytes, max_latency_ms, requests;
@@ -71,14 +72,22 @@ struct options {
     bool help; /* --help was given: nothing else is checked */
 };
 
-/* What a value has to look like, for help and messages. */
+/* One option: a row of the table. */
 struct option {
     const char *name;     /* without the dashes */
     char letter;          /* short form, or 0 */
     const char *argument; /* "FILE"; NULL: takes none */
     const char *group;    /* heading in the help */
     const char *help;     /* lower-case phrase, with the default */
-    enum status (*read)(struct options *options, const char *value, struct error *err);
+
+    /* Checks `value` and stores it in the field at `at`, within `low` .. `high` where it is a
+     * number; `range` says that for people. `name` is "--budget" or wherever the value is from. */
+    enum status (*read)(struct options *options, const struct option *option, const char *name,
+                        const char *value, struct error *err);
+    size_t at;
+    double low, high;
+    const char *range;
+    bool may_be_empty;
 };
 
 /* All options there are, by group; NULL when `index` is past the last. */
@@ -91,32 +100,18 @@ enum status options_parse(const struct command *command, int count, char *const 
                           struct options *options, struct error *err);
 void options_release(struct options *options); /* safe on {0} and twice */
 
+/* Every option's default, before anything is read. */
+void options_default(const struct command *command, struct options *options);
+
+/* What can only be checked once all options are read. */
+enum status options_settle(struct options *options, struct error *err);
+
+/* A technique by name; USAGE with the names there are. `name` says where the word is from. */
+enum status options_technique(const char *name, const char *word, const struct technique **found,
+                              struct error *err);
+
 /* BAD_MODEL, with what to do about it, when options->model cannot be read. For a run that needs
  * the model. */
 enum status options_check_model(const struct options *options, struct error *err);
-
-/* ---- Values, each with a sentence that starts with `name` on failure (USAGE) ------------------
- */
-
-/* "600", "30s", "10m", "1h30m", "1.5h", "50ms"; a number without unit is seconds. */
-enum status read_duration(const char *name, const char *value, double *seconds, struct error *err);
-
-/* "512M", "4G", "4GiB" in steps of 1024; "4GB" in steps of 1000; without unit bytes. */
-enum status read_size(const char *name, const char *value, double *bytes, struct error *err);
-
-/* "1000", "10k", "1.5M". */
-enum status read_count(const char *name, const char *value, double *count, struct error *err);
-
-/* "0.90", "90%" or "90": 0.9. A number above 1 is in per cent. */
-enum status read_share(const char *name, const char *value, double *share, struct error *err);
-
-/* A whole number from `low` to `high`. */
-enum status read_whole(const char *name, const char *value, int64_t low, int64_t high,
-                       int64_t *number, struct error *err);
-
-/* ---- Suggestions ----------------------------------------------------------------------------- */
-
-/* The candidate most like `word`, when one is close enough to be what was meant; else NULL. */
-const char *nearest(const char *word, const char *const *candidates, size_t count);
 
 #endif

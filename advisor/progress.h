@@ -30,7 +30,6 @@ struct progress {
     FILE *stream; /* not owned */
     enum progress_mode mode;
     int columns;                              /* of the terminal; 0: asked for at each drawing */
-    bool color;                               /* notes may use it */
     const volatile sig_atomic_t *interrupted; /* or NULL; once nonzero the line says so */
 
     /* Of the line on the screen. */

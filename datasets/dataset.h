@@ -25,9 +25,10 @@
  * Values: a JSON number or boolean as target becomes its text, an object or array compact JSON
  * text. White space around a target is removed; an input is kept as it is. A missing, null or empty
  * input or target makes the row bad, as do ragged rows, bad UTF-8, NUL bytes, blank lines between
- * rows, fields or rows beyond the limits. A bad row ends the reading with an error (file, line,
- * what is wrong, what to do), or is skipped, counted and listed where the options say so. Broken
- * quoting always ends the reading, since nobody can tell where the next row starts.
+ * rows, fields beyond the limit, records that are not valid JSON, targets that do not fit a task
+ * asked for. A bad row ends the reading with an error (file, line, what is wrong, what to do), or
+ * is skipped, counted and listed where the options say so. Broken quoting and rows over the limit
+ * always end the reading, since nobody can tell where the next row starts.
  */
 #ifndef DATASETS_DATASET_H
 #define DATASETS_DATASET_H
@@ -131,8 +132,8 @@ struct dataset_options {
     size_t label_map_count;
     enum on_bad_row on_bad_row;
     const struct dataset *like; /* read as further data of this one (a test file): its task, its
-                                 * label table, its columns where they exist here too; a label it
-                                 * does not have is an error. Must outlive nothing. */
+                                 * label table, its columns where they exist here too. A label it
+                                 * does not have is an error. Nothing of it is kept. */
     bool inputs_only;           /* targets are neither needed nor read: for prediction */
     size_t field_limit;         /* bytes; 0: 1 MiB */
     size_t row_limit;           /* bytes; 0: 16 MiB */

@@ -10,7 +10,7 @@
  *
  * Near duplicates are found with prefix filtering (Chaudhuri, Ganti and Kaushik 2006, "A primitive
  * operator for similarity joins in data cleaning"): of two sets that are alike, the rarest words
- * overlap. A text is compared with at most 400 others, so that time grows with n log n; where more
+ * overlap. A text is compared with at most 200 others, so that time grows with n log n; where more
  * than that share a rare word, a pair can be missed.
  */
 #ifndef DATASETS_DUPLICATES_H

@@ -25,7 +25,7 @@ static enum status bad_record(const struct reader *reader, size_t line, const ch
     return error_set(err, BAD_DATA, "%s", reason);
 }
 
-/* The sentence for what jansson found; `line` is added to its line number. */
+/* The sentence for what jansson found on `line`. */
 static void describe_error(const struct reader *reader, size_t line, const json_error_t *found,
                            struct error *reason)
 {
@@ -51,7 +51,7 @@ static void describe_error(const struct reader *reader, size_t line, const json_
         break;
     }
     error_set(reason, BAD_DATA, "%s:%zu:%d: this is not valid JSON (%s); %s.", reader->name,
-              line + (size_t)found->line, found->column > 0 ? found->column : 1,
+              line, found->column > 0 ? found->column : 1,
               excerpt_clean(found->text).text, remedy);
 }
 
@@ -131,10 +131,10 @@ static enum status take_line(struct reader *reader, const char *bytes, size_t le
         return bad_record(reader, reader->line, reason.text, err);
     }
     json_error_t found;
+    length -= bytes[length - 1] == '\n'; /* so that the error of a cut line stands on this line */
     json_t *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &found);
     if (!value) {
-        describe_error(reader, reader->line - (size_t)(found.line > 0 ? found.line : 0), &found,
-                       &reason);
+        describe_error(reader, reader->line, &found, &reason);
         return bad_record(reader, reader->line, reason.text, err);
     }
     status = deliver(reader, reader->line, value, err);
@@ -214,7 +214,7 @@ static enum status read_array(struct reader *reader, const char *bytes, size_t s
     json_t *array = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &found);
     if (!array) {
         struct error reason;
-        describe_error(reader, 0, &found, &reason);
+        describe_error(reader, found.line > 0 ? (size_t)found.line : 1, &found, &reason);
         return error_set(err, BAD_DATA, "%s", reason.text);
     }
     struct scanner scanner = scan_array(bytes);

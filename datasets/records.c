@@ -189,7 +189,10 @@ static enum status read_rest(struct rows *rows, size_t line, const json_t *recor
     const json_t *rationale =
         columns->rationale ? json_object_get(record, columns->rationale) : NULL;
     if (!is_absent(rationale) && !json_is_string(rationale))
-        return complain_of(rows, line, "rationale", columns->rationale, rationale, err);
+        return rows_complain(rows, line, err,
+                             "the rationale (key %s) is %s where text is expected (name another "
+                             "key with --rationale, or \"\" for none)",
+                             excerpt_string(columns->rationale).text, jsonl_type_name(rationale));
     add_value(target, &rows->target);
     if (rationale && json_is_string(rationale))
         text_add(&rows->rationale, json_string_value(rationale));

@@ -109,7 +109,10 @@ enum status rows_add(struct rows *rows, size_t line, struct error *err)
     if (input[strspn(input, " \t\r\n")] == '\0')
         status = rows_complain(rows, line, err, "the input is empty");
     else if (!rows->target.length && !rows->options->inputs_only)
-        status = rows_complain(rows, line, err, "the target is empty");
+        status = rows->columns.target
+                     ? rows_complain(rows, line, err, "the target (column %s) is empty",
+                                     excerpt_string(rows->columns.target).text)
+                     : rows_complain(rows, line, err, "the answer by the assistant is empty");
     else if ((status = apply_label_map(rows, line, err)) == OK)
         append_example(rows, line);
     clear_texts(rows);

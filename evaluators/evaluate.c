@@ -191,7 +191,7 @@ static enum status run_stages(struct run *run, const struct material *material, 
     return status == OK ? score(run, err) : status;
 }
 
-enum status trial_run(const struct evaluator *evaluator, const struct setting *setting,
+enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
                       size_t examples, uint64_t seed, bool race, const struct trial_hooks *hooks,
                       const struct deadline *deadline, struct arena *arena,
                       struct trial_outcome *outcome, struct error *err)
@@ -225,7 +225,7 @@ enum status trial_run(const struct evaluator *evaluator, const struct setting *s
     return status;
 }
 
-enum status trial_answer_test(const struct evaluator *evaluator, const struct setting *setting,
+enum status evaluate_test(const struct evaluator *evaluator, const struct setting *setting,
                               size_t examples, uint64_t seed, const void *artifact, size_t length,
                               const struct deadline *deadline, struct arena *arena,
                               struct prediction **predictions, struct metric_value *value,

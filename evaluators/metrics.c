@@ -57,7 +57,8 @@ static void brier_scores(const struct prediction *predictions, size_t count, siz
     for (size_t i = 0; i < count; i++) {
         scores[i] = 0;
         for (size_t c = 0; c < classes; c++) {
-            double miss = predictions[i].probabilities[c] - ((int)c == predictions[i].truth);
+            double p = predictions[i].probabilities[c];
+            double miss = p - ((int)c == predictions[i].truth);
             scores[i] += miss * miss;
         }
     }

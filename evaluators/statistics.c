@@ -73,14 +73,13 @@ static double scaled_log(double a, double d, double ratio)
     return fabs(d) < 0.5 * a ? a * log1p(d / a) : a * log(ratio);
 }
 
-/* x^a y^b / B(a, b), where y = 1 - x is given with its own digits. */
-static double beta_prefactor(double a, double b, double x, double y)
+/* Logarithm of x^a y^b / B(a, b), where y = 1 - x is given with its own digits. */
+static double beta_log_prefactor(double a, double b, double x, double y)
 {
     double n = a + b;
     double d = x * b - y * a;
-    double log_sum = scaled_log(a, d, x * n / a) + scaled_log(b, -d, y * n / b) +
-                     stirling_error(n) - stirling_error(a) - stirling_error(b);
-    return exp(log_sum) * sqrt(a / n * b / (2 * PI));
+    return scaled_log(a, d, x * n / a) + scaled_log(b, -d, y * n / b) + stirling_error(n) -
+           stirling_error(a) - stirling_error(b) + 0.5 * log(a / n * b / (2 * PI));
 }
 
 /* The continued fraction by the modified Lentz method; quick where x < (a + 1) / (a + b + 2). */
@@ -114,10 +113,18 @@ static double beta_of_pair(double a, double b, double x, double y)
 {
     if (x <= 0 || y <= 0)
         return x <= 0 ? 0 : 1;
-    double prefactor = beta_prefactor(a, b, x, y);
+    double prefactor = exp(beta_log_prefactor(a, b, x, y));
     if (x < (a + 1) / (a + b + 2))
         return prefactor * beta_fraction(a, b, x) / a;
     return 1 - prefactor * beta_fraction(b, a, y) / b;
+}
+
+/* Its logarithm, which does not underflow; `prefactor` is that of beta_log_prefactor. */
+static double beta_log_of_pair(double a, double b, double x, double y, double prefactor)
+{
+    if (x < (a + 1) / (a + b + 2))
+        return prefactor + log(beta_fraction(a, b, x) / a);
+    return log1p(-exp(prefactor) * beta_fraction(b, a, y) / b);
 }
 
 double beta_regularised(double a, double b, double x)
@@ -141,9 +148,9 @@ static struct pair beta_lower_quantile(double a, double b, double p)
     for (int step = 0; step < 200; step++) {
         double x = 1 / (1 + exp(-t));
         double y = 1 / (1 + exp(t));
-        double value = beta_of_pair(a, b, x, y);
-        double slope = beta_prefactor(a, b, x, y) / value;
-        double change = (log(p) - log(value)) / slope;
+        double prefactor = beta_log_prefactor(a, b, x, y);
+        double value = beta_log_of_pair(a, b, x, y, prefactor);
+        double change = (log(p) - value) / exp(prefactor - value);
         double next = fmin(fmax(t + change, -far), far);
         bool settled = fabs(next - t) <= 4 * DBL_EPSILON * fmax(1, fabs(t));
         t = next;
@@ -345,8 +352,8 @@ static double coin_cdf(int64_t k, int64_t n)
 
 static double coin_probability(int64_t k, int64_t n)
 {
-    double prefactor = beta_prefactor((double)k + 1, (double)(n - k) + 1, 0.5, 0.5);
-    return 4 * prefactor / ((double)n + 1);
+    double prefactor = beta_log_prefactor((double)k + 1, (double)(n - k) + 1, 0.5, 0.5);
+    return 4 * exp(prefactor) / ((double)n + 1);
 }
 
 struct mcnemar mcnemar_exact(int64_t first_only, int64_t second_only)

@@ -46,9 +46,9 @@ struct store {
  * or by another process (before a fork). */
 enum status store_begin(struct store *store, struct error *err);
 
-/* One write statement in a transaction of its own. */
-enum status store_write(struct store *store, const char *text, const struct sql_value *values,
-                        size_t count, int64_t *changes, struct error *err);
+/* OK when `text` is valid JSON or NULL; otherwise FAILED, and the sentence calls it `name`. */
+enum status store_check_json(struct store *store, const char *name, const char *text,
+                             struct error *err);
 
 /* ---- store_study.c -------------------------------------------------------------------------- */
 

@@ -33,6 +33,37 @@ enum {
 
 static const struct table STUDY = {sizeof(struct study_record), STUDY_COLUMNS, STUDY_READ};
 
+static enum status check_texts(struct store *store, const struct study_record *study,
+                               struct error *err)
+{
+    enum status status = store_check_json(store, "model_facts", study->model_facts, err);
+    if (!status)
+        status = store_check_json(store, "constraints", study->constraints, err);
+    if (!status)
+        status = store_check_json(store, "profile", study->profile, err);
+    if (!status)
+        status = store_check_json(store, "recommendation", study->recommendation, err);
+    return status;
+}
+
+/* Inside a transaction. The first row of an empty table gets id 1, the only one allowed. */
+static enum status put_row(struct store *store, const struct sql_value *values, struct error *err)
+{
+    struct text statement = {0};
+    int64_t changes = 0;
+    text_add(&statement, "UPDATE study SET ");
+    columns_settings(STUDY_COLUMNS, STUDY_WRITTEN, 1, &statement);
+    enum status status =
+        sql_run(store->sql, text_string(&statement), values, STUDY_WRITTEN, &changes, err);
+    if (!status && changes == 0) {
+        text_clear(&statement);
+        table_insertion(&STUDY, "study", STUDY_WRITTEN, &statement);
+        status = sql_run(store->sql, text_string(&statement), values, STUDY_WRITTEN, NULL, err);
+    }
+    text_release(&statement);
+    return status;
+}
+
 enum status store_study_put(struct store *store, const struct study_record *study,
                             struct error *err)
 {
@@ -40,16 +71,13 @@ enum status store_study_put(struct store *store, const struct study_record *stud
     if (dated.created_ms == 0)
         dated.created_ms = clock_unix_ms();
     struct sql_value values[STUDY_WRITTEN];
-    enum status status = columns_values(STUDY_COLUMNS, STUDY_WRITTEN, &dated, values, err);
+    enum status status = check_texts(store, study, err);
+    if (!status)
+        status = columns_values(STUDY_COLUMNS, STUDY_WRITTEN, &dated, values, err);
     if (status)
         return status;
-    struct text statement = {0};
-    table_insertion(&STUDY, "study", STUDY_WRITTEN, &statement);
-    text_add(&statement, " ON CONFLICT (id) DO UPDATE SET ");
-    columns_settings(STUDY_COLUMNS, STUDY_WRITTEN, 1, &statement);
-    status = store_write(store, text_string(&statement), values, STUDY_WRITTEN, NULL, err);
-    text_release(&statement);
-    return status;
+    status = store_begin(store, err);
+    return status ? status : sql_end(store->sql, put_row(store, values, err), err);
 }
 
 enum status store_study_get(struct store *store, struct arena *arena, struct study_record *study,
@@ -146,36 +174,43 @@ enum status store_events(struct store *store, struct arena *arena, struct event 
 static const char *const CHECKS[] = {
     "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
 
-    "SELECT format('row %d of table %s names a row of table %s that is not there', rowid, "
+    "SELECT printf('row %d of table %s names a row of table %s that is not there', rowid, "
     "\"table\", parent) FROM pragma_foreign_key_check",
 
-    "SELECT format('trial %d is done with %d and %d predictions (development, test), stored are "
+    "SELECT printf('trial %d is done with %d and %d predictions (development, test), stored are "
     "%d and %d', id, dev_predictions, test_predictions, dev, test) FROM (SELECT trial.*, "
     "(SELECT count(*) FROM prediction WHERE trial_id = id AND split = 'dev') AS dev, "
     "(SELECT count(*) FROM prediction WHERE trial_id = id AND split = 'test') AS test FROM trial) "
     "WHERE status = 'done' AND (dev <> dev_predictions OR test <> test_predictions)",
 
-    "SELECT format('trial %d is %s, yet has predictions', id, status) FROM trial "
+    "SELECT printf('trial %d is %s, yet has predictions', id, status) FROM trial "
     "WHERE status <> 'done' AND (dev_predictions > 0 OR test_predictions > 0 OR EXISTS "
     "(SELECT * FROM prediction WHERE trial_id = id))",
 
-    "SELECT format('trial %d is %s, yet has a result', id, status) FROM trial "
+    "SELECT printf('trial %d is %s, yet has a result', id, status) FROM trial "
     "WHERE status <> 'done' AND (metric IS NOT NULL OR test_metric IS NOT NULL "
     "OR finished_ms IS NOT NULL)",
 
-    "SELECT format('trial %d is done without a time', id) FROM trial "
+    "SELECT printf('trial %d is done without a time', id) FROM trial "
     "WHERE status = 'done' AND (finished_ms IS NULL OR started_ms IS NULL)",
 
-    "SELECT format('trial %d is running, yet nobody is named who runs it', id) FROM trial "
+    "SELECT printf('trial %d is running, yet nobody is named who runs it', id) FROM trial "
     "WHERE status = 'running' AND (host IS NULL OR pid IS NULL OR heartbeat_ms IS NULL)",
 
-    "SELECT format('trial %d: the %s of %g is outside its interval %g to %g', id, metric_name, "
+    "SELECT printf('trial %d: the %s of %g is outside its interval %g to %g', id, metric_name, "
     "metric, low, high) FROM trial WHERE metric < low OR metric > high",
 
-    "SELECT format('trial %d is %s, yet has a checkpoint', id, status) FROM trial "
+    "SELECT printf('trial %d is %s, yet has a checkpoint', id, status) FROM trial "
     "JOIN checkpoint ON trial_id = id WHERE status NOT IN ('running', 'interrupted')",
 
-    "SELECT format('trial %d, %s, example %d: answer %d and truth %d, yet correct is %d', "
+    "SELECT printf('the setting of trial %d is not valid JSON', id) FROM trial "
+    "WHERE NOT json_valid(setting)",
+
+    "SELECT 'a JSON text of the study is not valid' FROM study WHERE NOT (json_valid(model_facts) "
+    "AND json_valid(constraints) AND json_valid(profile) "
+    "AND (recommendation IS NULL OR json_valid(recommendation)))",
+
+    "SELECT printf('trial %d, %s, example %d: answer %d and truth %d, yet correct is %d', "
     "trial_id, split, example, label, truth, correct) FROM prediction "
     "WHERE label IS NOT NULL AND truth IS NOT NULL AND correct <> (label = truth)",
 };

@@ -256,7 +256,9 @@ enum status trial_plan(struct store *store, const struct trial_key *key, int64_t
                        struct error *err)
 {
     struct sql_value values[KEY_COUNT];
-    enum status status = columns_values(KEY_COLUMNS, KEY_COUNT, key, values, err);
+    enum status status = store_check_json(store, "setting", key->setting, err);
+    if (!status)
+        status = columns_values(KEY_COLUMNS, KEY_COUNT, key, values, err);
     if (!status)
         status = store_begin(store, err);
     if (status)

@@ -130,6 +130,7 @@ static const char *marker_at(const struct chat_format *format, const char *text)
 static enum status append_frame(const struct chat_format *format, const struct tokenizer *tokenizer,
                                 const char *frame, struct tokens *ids, struct error *err)
 {
+    size_t before = ids->count;
     enum status status = OK;
     while (*frame && !status) {
         const char *marker = marker_at(format, frame);
@@ -144,6 +145,8 @@ static enum status append_frame(const struct chat_format *format, const struct t
         status = tokenizer_encode(tokenizer, frame, length, ids, NULL, err);
         frame += length;
     }
+    if (status)
+        ids->count = before;
     return status;
 }
 
@@ -173,11 +176,14 @@ enum status chat_turn(const struct chat_format *format, const struct tokenizer *
                       enum chat_role role, const char *text, size_t length, struct tokens *ids,
                       struct error *err)
 {
+    size_t before = ids->count;
     enum status status = chat_open(format, tokenizer, role, ids, err);
     if (!status)
         status = tokenizer_encode(tokenizer, text, length, ids, NULL, err);
     if (!status)
         status = chat_close(format, tokenizer, role, ids, err);
+    if (status)
+        ids->count = before;
     return status;
 }
 

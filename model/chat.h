@@ -18,7 +18,7 @@
  *
  * Markers are appended as control tokens; the texts between them go through tokenizer_encode, each
  * on its own, so that the ids of a part never depend on its neighbours and a text cannot forge a
- * marker. All functions append to `ids`.
+ * marker. All functions append to `ids`; after a failure it is as before the call.
  */
 #ifndef MODEL_CHAT_H
 #define MODEL_CHAT_H

@@ -371,7 +371,7 @@ static bool usual_key(const char *key)
 static enum status take_key(struct reader *reader, const char **key, struct error *err)
 {
     uint64_t start = reader->at;
-    struct gguf_string string;
+    struct gguf_string string = {"", 0};
     char quoted[QUOTE];
     enum status status = take_string(reader, KEY_BYTES, "a key", &string, err);
     if (status)
@@ -504,7 +504,7 @@ static enum status take_pairs(struct reader *reader, uint64_t count, struct erro
     struct gguf *gguf = reader->gguf;
     char quoted[QUOTE];
     for (uint64_t i = 0; i < count; i++) {
-        struct pair pair = {0};
+        struct pair pair = {.key = ""};
         uint64_t start = reader->at;
         enum status status = take_pair(reader, &pair, err);
         if (!status)
@@ -525,7 +525,7 @@ static enum status take_pairs(struct reader *reader, uint64_t count, struct erro
 static enum status take_tensor_name(struct reader *reader, struct gguf_tensor *tensor,
                                     struct error *err)
 {
-    struct gguf_string string;
+    struct gguf_string string = {"", 0};
     char quoted[QUOTE];
     enum status status = take_string(reader, NAME_BYTES, "a tensor name", &string, err);
     if (status)
@@ -635,7 +635,7 @@ static enum status take_tensors(struct reader *reader, uint64_t count, struct er
     char quoted[QUOTE];
     uint64_t expected = 0; /* offset of the next tensor within the data */
     for (uint64_t i = 0; i < count; i++) {
-        struct gguf_tensor tensor = {0};
+        struct gguf_tensor tensor = {.name = ""};
         enum status status = take_tensor(reader, &tensor, err);
         if (!status)
             status = hold(reader, 4 * sizeof tensor, err);
@@ -741,7 +741,7 @@ static enum status take_header(struct reader *reader, uint64_t *n_tensors, uint6
 {
     const struct gguf *gguf = reader->gguf;
     char magic[4];
-    uint32_t version;
+    uint32_t version = 0;
     if (gguf->size < HEADER_BYTES) {
         const char *found = gguf->size ? "too short for" : "empty, not";
         return gguf_reject(gguf, 0, err,
@@ -825,7 +825,7 @@ static enum status check_metadata(struct gguf *gguf, struct error *err)
 
 static enum status read_header(struct gguf *gguf, struct error *err)
 {
-    uint64_t n_tensors, n_pairs;
+    uint64_t n_tensors = 0, n_pairs = 0;
     struct reader *reader = memory_alloc(sizeof *reader);
     reader->gguf = gguf;
     reader->at = reader->window_start = reader->window_length = 0;

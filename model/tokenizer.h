@@ -56,7 +56,9 @@ const char *tokenizer_known_pres(void);
  * letters and punctuation, never the control token; user-defined tokens are recognised. Neither BOS
  * nor EOS is added. Invalid UTF-8 is read as U+FFFD, one per maximal invalid subpart, and the
  * number of those is added to `*replaced` (may be NULL).
- * Fails only when the regular-expression library does; `ids` is then as before the call. */
+ * A byte for which the vocabulary has no token is dropped (SmolLM2 lacks a few control characters).
+ * Fails when the text is longer than 1 GiB or the regular-expression library gives up; `ids` is
+ * then as before the call. */
 enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
                              struct tokens *ids, size_t *replaced, struct error *err);
 

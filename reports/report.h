@@ -3,8 +3,8 @@
  * What a report says, as plain data, and the formats it can be written in.
  *
  * The decision fills in a `struct report`; a format only writes it. A format never runs anything,
- * never reads a file, and gives the same bytes for the same data. One format is one file and one row
- * in the table of formats.c.
+ * never reads a file, and gives the same bytes for the same data. One format is one file and one
+ * row in the table of formats.c.
  */
 #ifndef REPORTS_REPORT_H
 #define REPORTS_REPORT_H
@@ -44,9 +44,9 @@ struct ranked {
     int rank; /* from 1; techniques that tie have their own numbers and name each other */
     const char *technique, *family;
     enum standing_status status;
-    const char *note;    /* one sentence about the status, or "" */
-    const char *setting; /* JSON object */
-    int64_t examples;    /* training examples used */
+    const char *note;                  /* one sentence about the status, or "" */
+    const char *setting;               /* JSON object */
+    int64_t examples;                  /* training examples used */
     struct measured metric, low, high; /* development split; interval at 95 % */
     struct measured test_metric;
     const char *const *tied_with; /* names */
@@ -81,20 +81,20 @@ struct report {
     int model_context;
 
     const char *data_path, *data_sha256;
-    const char *test_path; /* NULL: split off the data */
-    const char *task;      /* "classification" ... */
-    size_t examples, train, dev, test;             /* rows there are */
-    size_t dev_used, test_used;                    /* rows the trials were scored on */
-    const struct label_count *labels;              /* most frequent first */
+    const char *test_path;             /* NULL: split off the data */
+    const char *task;                  /* "classification" ... */
+    size_t examples, train, dev, test; /* rows there are */
+    size_t dev_used, test_used;        /* rows the trials were scored on */
+    const struct label_count *labels;  /* most frequent first */
     size_t label_count;
     struct measured input_tokens_mean, input_tokens_max; /* of the user's text */
     size_t exact_duplicates, near_duplicates, conflicting, leaked;
     const char *const *warnings; /* sentences */
     size_t warning_count;
 
-    const char *metric;        /* "accuracy" */
-    struct measured target;    /* unknown: none was given */
-    double confidence;         /* asked for "meets the target", such as 0.8 */
+    const char *metric;     /* "accuracy" */
+    struct measured target; /* unknown: none was given */
+    double confidence;      /* asked for "meets the target", such as 0.8 */
     double budget_seconds;
     struct measured max_memory_bytes, max_latency_ms, requests; /* constraints, if given */
     uint64_t seed;

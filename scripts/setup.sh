@@ -114,7 +114,7 @@ install_packages() {
     # shellcheck disable=SC2086  # a list of words
     apt install -y --no-install-recommends $1 && return
     say "setup: apt-get could not install everything. Its last words:"
-    tail -n 12 "$log" | sed 's/^/  /' >&2
+    tail -n 12 "$log" | fold -s -w 76 | sed 's/^/  /' >&2
     say "Mend that (is there a network?), or install the packages by hand:"
     print_command "$1"
     exit 1

@@ -257,6 +257,8 @@ static inline const char *check_run(struct run *run, const struct numbers *n, un
 {
     arena_clear(&run->arena);
     tape_start(&run->tape, true);
+    support_dirty(&run->arena);
+    support_dirty(&run->tape.grads);
     run_init(run, n, trained, company);
     struct tensor *early = company == READ_EARLIER ? add_readers(run, n, NULL) : NULL;
     const struct node *before = run->tape.last;

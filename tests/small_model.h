@@ -25,15 +25,16 @@ static inline struct tensor small_weight(struct arena *arena, int rows, int cols
     return t;
 }
 
-/* `layers` layers of 8 features, 2 query heads, 1 key head and 12 hidden features, held by `arena`.
- * Needs no model_free. */
-static inline struct model *small_model(struct arena *arena, int layers, bool tied)
+/* `layers` layers of 8 features, 2 query heads of 4, 1 or 2 key heads and 12 hidden features, held
+ * by `arena`. The same arguments give the same weights. Needs no model_free. */
+static inline struct model *small_model(struct arena *arena, int layers, int key_heads, bool tied)
 {
     enum { EMBD = 8, HEADS = 2, HEAD_DIM = 4, FF = 12 };
-    static const int out[N_SITES] = {EMBD, HEAD_DIM, HEAD_DIM, EMBD, FF, FF, EMBD};
+    const int key_width = key_heads * HEAD_DIM;
+    const int out[N_SITES] = {EMBD, key_width, key_width, EMBD, FF, FF, EMBD};
     static const int in[N_SITES] = {EMBD, EMBD, EMBD, EMBD, EMBD, EMBD, FF};
     struct model *m = arena_zalloc(arena, sizeof *m);
-    *m = (struct model){.n_layer = layers, .n_embd = EMBD, .n_head = HEADS, .n_head_kv = 1};
+    *m = (struct model){.n_layer = layers, .n_embd = EMBD, .n_head = HEADS, .n_head_kv = key_heads};
     m->head_dim = HEAD_DIM;
     m->n_ff = FF;
     m->n_vocab = SMALL_VOCAB;

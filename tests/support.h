@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "base/memory.h"
 #include "base/random.h"
 #include "model/real.h"
 
@@ -21,6 +23,15 @@ static inline void support_fill(real *data, size_t size, const char *purpose, ui
     struct random random = random_stream(1, purpose, index);
     for (size_t i = 0; i < size; i++)
         data[i] = (real)(spread * random_normal(&random));
+}
+
+/* Fills what the arena hands out next with NaN, so that reading undefined memory shows. */
+static inline void support_dirty(struct arena *arena)
+{
+    enum { BYTES = 128 * 1024 };
+    struct arena_mark mark = arena_mark(arena);
+    memset(arena_alloc(arena, BYTES), 0xFF, BYTES);
+    arena_rewind(arena, mark);
 }
 
 /* True when both are finite and equal up to `tolerance`, relative above 1 and absolute below. */
@@ -34,7 +45,7 @@ static inline bool support_near(double a, double b, double tolerance)
  * the distance (Abramowitz and Stegun 1964, 25.3.6). Meant for the double build. */
 static inline double support_slope(double (*f)(void *context), void *context, real *at)
 {
-    const double step = 3e-4;
+    const double step = 1e-4;
     real middle = *at;
     double value[4];
     for (int i = 0; i < 4; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _XOPEN_SOURCE 700
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,8 +56,12 @@ static void test_bytes(void **state)
 static void test_file(void **state)
 {
     (void)state;
-    char path[] = "/tmp/test_hash.XXXXXX";
-    int fd = mkstemp(path);
+    char folder[256], path[300];
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/test_hash.XXXXXX", base && *base ? base : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/bytes", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
     assert_true(fd >= 0);
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         char hex[HASH_HEX];
@@ -71,6 +76,7 @@ static void test_file(void **state)
     }
     close(fd);
     unlink(path);
+    rmdir(folder);
 }
 
 static void test_unreadable(void **state)

@@ -68,9 +68,8 @@ static unsigned char *from_hex(const char *hex, size_t *size)
     *size = strlen(hex) / 2;
     unsigned char *bytes = memory_alloc(*size);
     for (size_t i = 0; i < *size; i++) {
-        unsigned value;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &value), 1);
-        bytes[i] = (unsigned char)value;
+        const char digits[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        bytes[i] = (unsigned char)strtoul(digits, NULL, 16);
     }
     return bytes;
 }

@@ -31,7 +31,7 @@ static void bench_open(struct bench *bench, int layers, bool tied)
     arena_init(&bench->arena, NULL);
     arena_init(&bench->pass, NULL);
     tape_init(&bench->tape, &bench->pass, NULL);
-    bench->model = small_model(&bench->arena, layers, tied);
+    bench->model = small_model(&bench->arena, layers, 1, tied);
 }
 
 static void bench_close(struct bench *bench)
@@ -42,11 +42,18 @@ static void bench_close(struct bench *bench)
 }
 
 /* The states of the scored rows, without recording, kept until the bench is closed. */
-static const real *states(struct bench *bench, const struct batch *batch)
+static const real *states_with(struct bench *bench, const struct batch *batch,
+                               const struct attachment *attachment, struct tensor *parameters,
+                               const void *self)
 {
     arena_clear(&bench->pass);
     tape_start(&bench->tape, false);
-    struct pass pass = {.model = bench->model, .tape = &bench->tape, .layout = &batch->layout};
+    struct pass pass = {.model = bench->model,
+                        .tape = &bench->tape,
+                        .layout = &batch->layout,
+                        .attachment = attachment,
+                        .self = self,
+                        .parameters = parameters};
     struct tensor *out = transformer_forward(&pass);
     if (!out)
         return NULL;
@@ -54,6 +61,11 @@ static const real *states(struct bench *bench, const struct batch *batch)
     assert_int_equal(out->cols, bench->model->n_embd);
     size_t bytes = tensor_size(out) * sizeof(real);
     return memcpy(arena_alloc(&bench->arena, bytes), out->data, bytes);
+}
+
+static const real *states(struct bench *bench, const struct batch *batch)
+{
+    return states_with(bench, batch, NULL, NULL, NULL);
 }
 
 static void assert_same(const real *found, const real *expected, int rows)
@@ -531,14 +543,19 @@ static void assert_frozen(const struct model *model)
 /* Gradients of `passes` passes over the same batch, which add up. */
 static void check_slopes(struct problem *p, int passes)
 {
-    for (int i = 0; i < p->n; i++)
-        for (size_t j = 0; j < tensor_size(&p->parameters[i]); j++) {
-            struct tensor *t = &p->parameters[i];
+    for (int i = 0; i < p->n; i++) {
+        struct tensor *t = &p->parameters[i];
+        double largest = 0;
+        for (size_t j = 0; j < tensor_size(t); j++) {
             double want = passes * support_slope(silent_loss, p, &t->data[j]);
+            largest = fmax(largest, fabs(want));
             if (!support_near((double)t->grad[j], want, 1e-8))
                 fail_msg("%s: parameter %d, element %zu: gradient %.12g, expected %.12g",
                          p->kind->name, i, j, (double)t->grad[j], want);
         }
+        bool idle = p->kind->hooks.weight == norms_only && t->rows > 1;
+        assert_int_equal(largest > 1e-6, !idle); /* a hook that nobody calls must not pass */
+    }
 }
 
 static const struct kind kinds[] = {
@@ -575,6 +592,194 @@ static void test_attachments(void **state)
         }
         check_slopes(&p, PASSES);
         assert_frozen(bench.model);
+        bench_close(&bench);
+    }
+}
+
+/* ---- what the hooks mean: the same change made to the model itself ---- */
+
+static void fold_low_rank(struct problem *p)
+{
+    for (int i = 0; i < p->n; i += 2) {
+        const struct tensor *a = &p->parameters[i], *b = a + 1;
+        struct tensor *w = &p->bench->model->layers[i / 2 / N_SITES].linear[i / 2 % N_SITES];
+        for (int r = 0; r < w->rows; r++)
+            for (int c = 0; c < w->cols; c++)
+                for (int k = 0; k < RANK; k++)
+                    w->data[r * w->cols + c] +=
+                        (real)1.5 * b->data[r * RANK + k] * a->data[k * w->cols + c];
+    }
+}
+
+static void fold_scales(struct problem *p)
+{
+    for (int l = 0; l < LAYERS; l++) {
+        const struct tensor *scale = &p->parameters[3 * l];
+        struct tensor *w = p->bench->model->layers[l].linear;
+        for (int i = 0; i < KEY_WIDTH * EMBD; i++) {
+            w[SITE_K].data[i] *= scale[0].data[i / EMBD];
+            w[SITE_V].data[i] *= scale[1].data[i / EMBD];
+        }
+        for (int i = 0; i < EMBD * FF; i++)
+            w[SITE_DOWN].data[i] *= scale[2].data[i % FF];
+    }
+}
+
+/* The rows in front of every layer as a cache in front of everything, which shifts no position. */
+static void fold_past(struct problem *p)
+{
+    struct cache *front = cache_create(&p->bench->arena, p->bench->model, NULL, PAST_ROWS);
+    front->length = PAST_ROWS;
+    size_t size = PAST_ROWS * KEY_WIDTH;
+    for (size_t l = 0; l < LAYERS; l++) {
+        memcpy(front->keys + l * size, p->parameters[2 * l].data, size * sizeof(real));
+        memcpy(front->values + l * size, p->parameters[2 * l + 1].data, size * sizeof(real));
+    }
+    for (int s = 0; s < p->batch.layout.n_segments; s++) {
+        struct segment *segment = &p->batch.segments[s];
+        if (segment->cache)
+            ((struct cache *)segment->cache)->parent = front;
+        else if (segment->parent < 0)
+            segment->cache = front;
+    }
+}
+
+/* Virtual tokens as further rows of the embedding table. */
+static void fold_virtual_tokens(struct problem *p)
+{
+    struct tensor *old = &p->bench->model->embedding, table = *old;
+    size_t own = tensor_size(old), more = tensor_size(&p->parameters[0]);
+    table.rows += VIRTUAL_ROWS;
+    table.data = arena_alloc(&p->bench->arena, (own + more) * sizeof(real));
+    memcpy(table.data, old->data, own * sizeof(real));
+    memcpy(table.data + own, p->parameters[0].data, more * sizeof(real));
+    *old = table;
+    for (int r = 0; r < p->batch.layout.rows; r++)
+        if (p->batch.tokens[r] < 0)
+            p->batch.tokens[r] = SMALL_VOCAB - 1 - p->batch.tokens[r];
+}
+
+static void fold_weights(struct problem *p)
+{
+    struct tensor *weights[MOST_PARAMETERS];
+    int n = list_weights(p->bench->model, weights);
+    for (int i = 0; i < n; i++)
+        if (p->kind->hooks.weight == every_weight || weights[i]->rows == 1)
+            memcpy(weights[i]->data, p->parameters[i].data, tensor_size(weights[i]) * sizeof(real));
+}
+
+static void test_meaning(void **state)
+{
+    (void)state;
+    static void (*const folds[COUNT(kinds)])(struct problem *) = {
+        fold_low_rank,       fold_scales, NULL,         fold_past,
+        fold_virtual_tokens, NULL,        fold_weights, fold_weights};
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        if (!folds[k])
+            continue;
+        struct bench bench;
+        struct problem p;
+        bench_open(&bench, LAYERS, true);
+        problem_init(&p, &bench, &kinds[k]);
+        const real *attached = states_with(&bench, &p.batch, &kinds[k].hooks, p.parameters, NULL);
+        folds[k](&p);
+        assert_same(attached, states(&bench, &p.batch), p.batch.layout.n_scored);
+        bench_close(&bench);
+    }
+}
+
+/* What passed through the sites of the layer that is running. */
+struct spy {
+    struct tensor *in[N_SITES], *x[N_SITES], *y[N_SITES];
+    int branches;
+};
+
+static struct spy *spy_of(const struct pass *pass)
+{
+    return *(struct spy *const *)pass->self;
+}
+
+static struct tensor *spy_input(struct pass *pass, int layer, enum site site, struct tensor *x)
+{
+    (void)layer;
+    spy_of(pass)->in[site] = x;
+    return x;
+}
+
+static struct tensor *spy_linear(struct pass *pass, int layer, enum site site, struct tensor *x,
+                                 struct tensor *y)
+{
+    struct spy *spy = spy_of(pass);
+    assert_ptr_equal(spy->in[site], x);
+    assert_int_equal(x->cols, pass->model->layers[layer].linear[site].cols);
+    assert_int_equal(y->cols, pass->model->layers[layer].linear[site].rows);
+    spy->x[site] = x;
+    spy->y[site] = y;
+    return y;
+}
+
+/* A branch gets its normalised input, of the scored rows in the last layer, and its output. */
+static struct tensor *spy_branch(struct pass *pass, int layer, enum branch branch, struct tensor *x,
+                                 struct tensor *y)
+{
+    struct spy *spy = spy_of(pass);
+    bool first = branch == BRANCH_ATTENTION;
+    assert_int_equal(spy->branches++, 2 * layer + !first);
+    assert_ptr_equal(y, spy->y[first ? SITE_O : SITE_DOWN]);
+    const struct tensor *from = spy->x[first ? SITE_Q : SITE_UP];
+    assert_ptr_equal(spy->x[SITE_Q], spy->x[SITE_K]);
+    assert_ptr_equal(spy->x[SITE_Q], spy->x[SITE_V]);
+    const struct layout *layout = pass->layout;
+    bool gathered = first && layer == LAYERS - 1;
+    assert_int_equal(x->rows, layer == LAYERS - 1 ? layout->n_scored : layout->rows);
+    assert_int_equal(y->rows, x->rows);
+    for (int r = 0; r < x->rows; r++)
+        assert_memory_equal(x->data + r * EMBD,
+                            from->data + (gathered ? layout->scored[r] : r) * EMBD,
+                            EMBD * sizeof(real));
+    return y;
+}
+
+static void test_hook_arguments(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct batch batch;
+    bench_open(&bench, LAYERS, true);
+    mixed_batch(&batch, captured(&bench, NULL, prefix, 3, 5), 0);
+    struct spy spy = {.branches = 0}, *self = &spy;
+    const struct attachment hooks = {
+        .linear_input = spy_input, .linear = spy_linear, .branch = spy_branch};
+    const real *with = states_with(&bench, &batch, &hooks, NULL, &self);
+    assert_int_equal(spy.branches, 2 * LAYERS);
+    assert_same(with, states(&bench, &batch), batch.layout.n_scored);
+    bench_close(&bench);
+}
+
+static struct tensor *zero_branch(struct pass *pass, int layer, enum branch branch,
+                                  struct tensor *x, struct tensor *y)
+{
+    (void)x;
+    const int *which = pass->self;
+    if (*which == 2 * layer + (branch == BRANCH_FEED_FORWARD))
+        memset(y->data, 0, tensor_size(y) * sizeof(real));
+    return y;
+}
+
+/* A branch that returns zero is the same as an output projection of zeros. */
+static void test_branch_result(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 2 * LAYERS; which++) {
+        struct bench bench;
+        struct batch batch;
+        bench_open(&bench, LAYERS, true);
+        mixed_batch(&batch, captured(&bench, NULL, prefix, 3, 5), 0);
+        const struct attachment hooks = {.branch = zero_branch};
+        const real *with = states_with(&bench, &batch, &hooks, NULL, &which);
+        struct tensor *w = &bench.model->layers[which / 2].linear[which % 2 ? SITE_DOWN : SITE_O];
+        memset(w->data, 0, tensor_size(w) * sizeof(real));
+        assert_same(with, states(&bench, &batch), batch.layout.n_scored);
         bench_close(&bench);
     }
 }
@@ -829,6 +1034,9 @@ int main(void)
         cmocka_unit_test(test_scored_rows),
         cmocka_unit_test(test_captured_together),
         cmocka_unit_test(test_attachments),
+        cmocka_unit_test(test_meaning),
+        cmocka_unit_test(test_hook_arguments),
+        cmocka_unit_test(test_branch_result),
         cmocka_unit_test(test_nothing_recorded),
         cmocka_unit_test(test_tape_is_short),
         cmocka_unit_test(test_memory),

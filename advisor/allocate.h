@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Spending the budget: which trials run, in which order, at which size.
+ *
+ * Every technique that fits the data is tried once; what has to be trained first races its learning
+ * rates on a small part of the data (prequential loss of one pass), then runs at growing sizes with
+ * the best rate while there is time. Finished trials are in the store; running the same allocation
+ * again goes on with what is missing.
+ */
+#ifndef ADVISOR_ALLOCATE_H
+#define ADVISOR_ALLOCATE_H
+
+#include "advisor/study.h"
+
+/* Names of what a trial is for, as the store keeps them. */
+#define PURPOSE_RACE "rate race"
+#define PURPOSE_RUNG "rung"
+
+/* The techniques of this study in turn: those asked for, or all; NULL past the last. */
+const struct technique *study_technique(const struct study *study, size_t index);
+
+/* Runs trials until all are settled or the budget has to be kept for the end. OK in both cases;
+ * INTERRUPTED when the user stopped it, and errors that concern the study as a whole. A technique
+ * that cannot run, or fails, is settled in the store with its reason. */
+enum status allocate_run(struct study *study, struct error *err);
+
+/* Answers the test side with the best trial of each technique, as far as there is time. */
+enum status allocate_test(struct study *study, struct error *err);
+
+/* The trial that stands for a technique: its best metric on the development side, the larger size
+ * on ties; NULL when none is done. `trials` are all of the study. */
+const struct trial_record *best_trial(const struct technique *technique,
+                                      const struct trial_record *trials, size_t count);
+
+/* Whether the technique can be used on these data at all; otherwise `*why` is a sentence in the
+ * study's arena. */
+bool technique_fits(struct study *study, const struct technique *technique, const char **why);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "advisor/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "advisor/output.h"
+#include "advisor/values.h"
+
+/* ---- The table --------------------------------------------------------------------------------
+ */
+
+static const char *const recommend_options[] = {
+    "target",      "confidence", "metric", "budget",      "max-memory", "max-latency", "requests",
+    "techniques",  "test",       "input",  "label",       "rationale",  "task",        "delimiter",
+    "label-names", "on-bad-row", "model",  "threads",     "seed",       "study",       "fresh",
+    "format",      "output",     "color",  "no-progress", "quiet",      "verbose",     NULL};
+
+static const char *const trial_options[] = {
+    "set",    "examples",  "metric",      "budget",     "test",    "input",   "label", "rationale",
+    "task",   "delimiter", "label-names", "on-bad-row", "model",   "threads", "seed",  "format",
+    "output", "color",     "no-progress", "quiet",      "verbose", NULL};
+
+static const char *const list_options[] = {"format", "output", NULL};
+
+static const char *const help_options[] = {NULL};
+
+static const struct command table[] = {
+    {.name = "recommend",
+     .summary = "measure the techniques on your data and rank them",
+     .operands = "DATA",
+     .fewest = 1,
+     .most = 1,
+     .help = "Measures the techniques on labelled data and your model within a time\n"
+             "budget, and ranks them: the cheapest one that meets the target with the\n"
+             "asked confidence, or the best there is. Statistical ties are shown as ties.\n"
+             "\n"
+             "DATA is a CSV, TSV, JSONL or JSON file with a text and its right answer in\n"
+             "each row, or demo:tickets or demo:problems, which are built in. The columns\n"
+             "are found by name or given with --input and --label.\n"
+             "\n"
+             "Everything measured is kept in the study, a file. Ctrl-C stops and saves\n"
+             "(exit status 130); the same command again goes on where it stopped.\n",
+     .examples = "  # Which technique is right for routing these tickets?\n"
+                 "  advisor recommend demo:tickets --target 0.85 --budget 5m\n"
+                 "  # Own data and model, with limits, for a script\n"
+                 "  advisor recommend train.csv --test test.csv --model model.gguf \\\n"
+                 "      --max-memory 4G --max-latency 50ms --format json -o result.json\n"
+                 "  # Columns with names of their own, two techniques only\n"
+                 "  advisor recommend reviews.tsv --input text --label stars \\\n"
+                 "      --techniques few_shot,lora\n",
+     .options = recommend_options,
+     .run = recommend_run},
+    {.name = "trial",
+     .summary = "train and score one technique with the settings you choose",
+     .operands = "TECHNIQUE DATA",
+     .fewest = 2,
+     .most = 2,
+     .help = "Runs a single technique once, and tells its metric with an interval and\n"
+             "what it costs. `advisor list techniques NAME` has the hyper-parameters that\n"
+             "--set takes. DATA is as for recommend.\n",
+     .examples = "  # The model as it is\n"
+                 "  advisor trial zero_shot demo:tickets\n"
+                 "  # LoRA of rank 16 on 256 examples\n"
+                 "  advisor trial lora train.csv --examples 256 --set r=16 \\\n"
+                 "      --set learning_rate=3e-3 --format json\n",
+     .options = trial_options,
+     .run = trial_run},
+    {.name = "list",
+     .summary = "what there is to choose from: techniques, formats, metrics",
+     .operands = "[WHAT [NAME]]",
+     .fewest = 0,
+     .most = 2,
+     .help = "WHAT is techniques (the default), formats or metrics. With the NAME of a\n"
+             "technique: its hyper-parameters, with their ranges and defaults.\n",
+     .examples = "  # All techniques, in a line each\n"
+                 "  advisor list techniques\n"
+                 "  # What can be set in one of them\n"
+                 "  advisor list techniques lora\n"
+                 "  # The same for a program\n"
+                 "  advisor list techniques lora --format json\n",
+     .options = list_options,
+     .run = list_run},
+    {.name = "help",
+     .summary = "explain a command",
+     .operands = "[COMMAND]",
+     .fewest = 0,
+     .most = 1,
+     .help = "Prints what `advisor COMMAND --help` prints; without COMMAND, the list of\n"
+             "commands.\n",
+     .examples = "  # All commands\n"
+                 "  advisor help\n"
+                 "  # The options of one\n"
+                 "  advisor help recommend\n",
+     .options = help_options,
+     .run = help_run},
+};
+
+const struct command *command_at(size_t index)
+{
+    return index < sizeof table / sizeof *table ? &table[index] : NULL;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].name, name))
+            return &table[i];
+    return NULL;
+}
+
+bool command_takes(const struct command *command, const char *option)
+{
+    for (const char *const *at = command->options; *at; at++)
+        if (!strcmp(*at, option))
+            return true;
+    return false;
+}
+
+/* ---- Dispatch ---------------------------------------------------------------------------------
+ */
+
+/* Text for standard output, without any options yet. */
+static enum status print(void (*write)(struct text *), struct error *err)
+{
+    struct options none = {0};
+    struct text out = {0};
+    write(&out);
+    enum status status = output_write(&none, &out, err);
+    text_release(&out);
+    return status;
+}
+
+static enum status run(const struct command *command, int count, char *const *words,
+                       struct error *err)
+{
+    struct options options;
+    enum status status = options_parse(command, count, words, &options, err);
+    if (status != OK)
+        return status;
+    if (options.help) {
+        struct text out = {0};
+        help_command(command, &out);
+        status = output_write(&options, &out, err);
+        text_release(&out);
+    } else {
+        status = command->run(&options, err);
+    }
+    options_release(&options);
+    return status;
+}
+
+static enum status no_command(struct error *err)
+{
+    struct text out = {0};
+    help_overview(&out);
+    fputs(text_string(&out), stderr);
+    text_release(&out);
+    return error_set(err, USAGE, "no command given; expected one of those above");
+}
+
+static enum status unknown_command(const char *word, struct error *err)
+{
+    const char *names[sizeof table / sizeof *table];
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        names[i] = table[i].name;
+    const char *meant = nearest(word, names, sizeof table / sizeof *table);
+    if (*word == '-')
+        return error_set(err, USAGE,
+                         "%s: expected a command here; options come behind it, as in `advisor "
+                         "recommend DATA --budget 10m`",
+                         word);
+    if (meant)
+        return error_set(err, USAGE, "there is no command \"%s\"; did you mean %s?", word, meant);
+    return error_set(err, USAGE, "there is no command \"%s\"; `advisor --help` lists them", word);
+}
+
+enum status command_dispatch(int argc, char **argv, struct error *err)
+{
+    if (argc < 2)
+        return no_command(err);
+    const char *word = argv[1];
+    if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+        return print(help_overview, err);
+    if (!strcmp(word, "--version"))
+        return print(help_version, err);
+    const struct command *command = command_find(word);
+    return command ? run(command, argc - 2, argv + 2, err) : unknown_command(word, err);
+}

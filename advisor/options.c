@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* sched_getaffinity */
+#include "advisor/options.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "advisor/output.h"
+#include "advisor/values.h"
+
+enum { MOST_THREADS = 256 };
+
+static const char DEFAULT_MODEL[] = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/* ---- Readers ----------------------------------------------------------------------------------
+ */
+
+static void *field(struct options *options, const struct option *option)
+{
+    return (char *)options + option->at;
+}
+
+static enum status out_of_range(const struct option *option, const char *name, const char *value,
+                                struct error *err)
+{
+    return error_set(err, USAGE, "%s: %s is out of range; expected %s", name, value, option->range);
+}
+
+static enum status read_string(struct options *options, const struct option *option,
+                               const char *name, const char *value, struct error *err)
+{
+    (void)name;
+    (void)err;
+    *(const char **)field(options, option) = value;
+    return OK;
+}
+
+static enum status read_flag(struct options *options, const struct option *option, const char *name,
+                             const char *value, struct error *err)
+{
+    (void)name;
+    (void)value;
+    (void)err;
+    *(bool *)field(options, option) = true;
+    return OK;
+}
+
+static enum status read_model(struct options *options, const struct option *option,
+                              const char *name, const char *value, struct error *err)
+{
+    options->model_given = true;
+    return read_string(options, option, name, value, err);
+}
+
+static enum status read_int64(struct options *options, const struct option *option,
+                              const char *name, const char *value, struct error *err)
+{
+    /* The double just below 2^63 cannot hold INT64_MAX. */
+    int64_t high = option->high < 0x1p63 ? (int64_t)option->high : INT64_MAX;
+    return read_whole(name, value, (int64_t)option->low, high, field(options, option), err);
+}
+
+static enum status read_threads(struct options *options, const struct option *option,
+                                const char *name, const char *value, struct error *err)
+{
+    (void)option;
+    int64_t threads;
+    enum status status = read_whole(name, value, 1, MOST_THREADS, &threads, err);
+    if (status == OK)
+        options->threads = (int)threads;
+    return status;
+}
+
+static enum status read_budget(struct options *options, const struct option *option,
+                               const char *name, const char *value, struct error *err)
+{
+    double seconds;
+    enum status status = read_duration(name, value, &seconds, err);
+    if (status == OK && (seconds < option->low || seconds > option->high))
+        return out_of_range(option, name, value, err);
+    if (status == OK)
+        options->budget_seconds = seconds;
+    return status;
+}
+
+static enum status read_latency(struct options *options, const struct option *option,
+                                const char *name, const char *value, struct error *err)
+{
+    double seconds;
+    enum status status = read_duration(name, value, &seconds, err);
+    if (status != OK)
+        return status;
+    if (!value[strspn(value, "0123456789.")])
+        return error_set(err, USAGE, "%s: %s needs a unit; expected %sms or %ss", name, value,
+                         value, value);
+    if (seconds * 1e3 < option->low || seconds * 1e3 > option->high)
+        return out_of_range(option, name, value, err);
+    options->max_latency_ms = measured(seconds * 1e3);
+    return OK;
+}
+
+static enum status read_memory(struct options *options, const struct option *option,
+                               const char *name, const char *value, struct error *err)
+{
+    double bytes;
+    enum status status = read_size(name, value, &bytes, err);
+    if (status == OK && (bytes < option->low || bytes > option->high))
+        return out_of_range(option, name, value, err);
+    if (status == OK)
+        options->max_memory_bytes = measured(bytes);
+    return status;
+}
+
+static enum status read_requests(struct options *options, const struct option *option,
+                                 const char *name, const char *value, struct error *err)
+{
+    double requests;
+    enum status status = read_count(name, value, &requests, err);
+    if (status == OK && (requests < option->low || requests > option->high))
+        return out_of_range(option, name, value, err);
+    if (status == OK)
+        options->requests = measured(requests);
+    return status;
+}
+
+static enum status read_confidence(struct options *options, const struct option *option,
+                                   const char *name, const char *value, struct error *err)
+{
+    double share;
+    enum status status = read_share(name, value, &share, err);
+    if (status == OK && (share < option->low || share > option->high))
+        return out_of_range(option, name, value, err);
+    if (status == OK)
+        options->confidence = share;
+    return status;
+}
+
+/* USAGE: `value` is none of the names; gives all of them, and the one that was probably meant. */
+static enum status unknown_name(const char *name, const char *value, const char *what,
+                                const char *const *names, size_t count, struct error *err)
+{
+    struct text list = {0};
+    for (size_t i = 0; i < count; i++)
+        text_printf(&list, "%s%s", i ? ", " : "", names[i]);
+    const char *meant = nearest(value, names, count);
+    struct text hint = {0};
+    if (meant)
+        text_printf(&hint, " (did you mean %s?)", meant);
+    enum status status = error_set(err, USAGE, "%s: there is no %s \"%s\"%s; expected one of %s",
+                                   name, what, value, text_string(&hint), text_string(&list));
+    text_release(&hint);
+    text_release(&list);
+    return status;
+}
+
+enum { MOST_NAMES = 64 };
+
+static enum status read_metric(struct options *options, const struct option *option,
+                               const char *name, const char *value, struct error *err)
+{
+    (void)option;
+    options->metric = metric_find(value);
+    if (options->metric)
+        return OK;
+    const char *names[MOST_NAMES];
+    size_t count = metric_count() < MOST_NAMES ? metric_count() : MOST_NAMES;
+    for (size_t i = 0; i < count; i++)
+        names[i] = metric_at(i)->name;
+    return unknown_name(name, value, "metric", names, count, err);
+}
+
+static enum status read_task(struct options *options, const struct option *option, const char *name,
+                             const char *value, struct error *err)
+{
+    (void)option;
+    if (task_from_name(value, &options->reading.task))
+        return OK;
+    const char *names[MOST_NAMES];
+    size_t count = 0;
+    for (enum task task = TASK_CLASSIFICATION; task <= TASK_GENERATION; task++)
+        names[count++] = task_name(task);
+    return unknown_name(name, value, "task", names, count, err);
+}
+
+static enum status read_format(struct options *options, const struct option *option,
+                               const char *name, const char *value, struct error *err)
+{
+    (void)option;
+    options->format = report_format_find(value);
+    if (options->format)
+        return OK;
+    const char *names[MOST_NAMES];
+    size_t count = 0;
+    for (; report_format_at(count) && count < MOST_NAMES; count++)
+        names[count] = report_format_at(count)->name;
+    return unknown_name(name, value, "format", names, count, err);
+}
+
+static enum status read_color(struct options *options, const struct option *option,
+                              const char *name, const char *value, struct error *err)
+{
+    static const char *const names[] = {
+        [COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never"};
+    (void)option;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(value, names[i])) {
+            options->color = (enum color)i;
+            return OK;
+        }
+    }
+    return unknown_name(name, value, "way", names, sizeof names / sizeof *names, err);
+}
+
+static enum status read_on_bad_row(struct options *options, const struct option *option,
+                                   const char *name, const char *value, struct error *err)
+{
+    static const char *const names[] = {[BAD_ROW_ERROR] = "error", [BAD_ROW_SKIP] = "skip"};
+    (void)option;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(value, names[i])) {
+            options->reading.on_bad_row = (enum on_bad_row)i;
+            return OK;
+        }
+    }
+    return unknown_name(name, value, "way", names, sizeof names / sizeof *names, err);
+}
+
+static enum status read_delimiter(struct options *options, const struct option *option,
+                                  const char *name, const char *value, struct error *err)
+{
+    (void)option;
+    if (!strcmp(value, "tab") || !strcmp(value, "\\t"))
+        value = "\t";
+    bool usable = strlen(value) == 1 && (*value == '\t' || strchr(",;|:~^!#$%&*+/@ ", *value));
+    if (!usable)
+        return error_set(err, USAGE,
+                         "%s: \"%s\" cannot separate columns; expected one character such as , ; | "
+                         "or the word tab",
+                         name, value);
+    options->reading.delimiter = *value;
+    return OK;
+}
+
+static enum status read_label_names(struct options *options, const struct option *option,
+                                    const char *name, const char *value, struct error *err)
+{
+    (void)option;
+    struct label_name *map;
+    size_t count;
+    if (label_map_parse(value, &options->arena, &map, &count, err) != OK)
+        return error_prefix(err, "%s", name);
+    options->reading.label_map = map;
+    options->reading.label_map_count = count;
+    return OK;
+}
+
+enum status options_technique(const char *name, const char *word, const struct technique **found,
+                              struct error *err)
+{
+    *found = technique_find(word);
+    if (*found)
+        return OK;
+    const char *names[MOST_NAMES];
+    size_t count = 0;
+    for (; technique_at(count) && count < MOST_NAMES; count++)
+        names[count] = technique_at(count)->name;
+    return unknown_name(name, word, "technique", names, count, err);
+}
+
+static void add_technique(struct options *options, const struct technique *technique)
+{
+    for (size_t i = 0; i < options->technique_count; i++)
+        if (options->techniques[i] == technique)
+            return;
+    options->techniques[options->technique_count++] = technique;
+}
+
+static enum status read_techniques(struct options *options, const struct option *option,
+                                   const char *name, const char *value, struct error *err)
+{
+    (void)option;
+    size_t most = 1;
+    for (const char *at = value; *at; at++)
+        most += *at == ',';
+    options->techniques = arena_zalloc(&options->arena, most * sizeof *options->techniques);
+    options->technique_count = 0;
+    for (const char *at = value;;) {
+        at += strspn(at, " ");
+        size_t length = strcspn(at, ",");
+        size_t word = length;
+        while (word && at[word - 1] == ' ')
+            word--;
+        const struct technique *technique;
+        enum status status =
+            options_technique(name, arena_strndup(&options->arena, at, word), &technique, err);
+        if (status != OK)
+            return status;
+        add_technique(options, technique);
+        if (!at[length])
+            return OK;
+        at += length + 1;
+    }
+}
+
+/* options_parse has made room for as many as there are words. */
+static enum status read_set(struct options *options, const struct option *option, const char *name,
+                            const char *value, struct error *err)
+{
+    (void)option;
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value)
+        return error_set(err, USAGE, "%s: \"%s\" sets nothing; expected name=value, such as r=16",
+                         name, value);
+    options->settings[options->setting_count++] = value;
+    return OK;
+}
+
+/* ---- The table --------------------------------------------------------------------------------
+ */
+
+static const char MODEL[] = "Model";
+static const char DATA[] = "Data";
+static const char GOAL[] = "Goal";
+static const char TRIAL[] = "Trial";
+static const char STUDY[] = "Study";
+static const char OUTPUT[] = "Output";
+
+#define AT(member) .at = offsetof(struct options, member)
+
+static const struct option table[] = {
+    {.name = "set",
+     .argument = "NAME=VALUE",
+     .group = TRIAL,
+     .help = "a hyper-parameter of the technique; may be given several times",
+     .read = read_set},
+    {.name = "examples",
+     .argument = "N",
+     .group = TRIAL,
+     .help = "training examples to use; default: all there are",
+     .read = read_int64,
+     .low = 0,
+     .high = 1e9,
+     AT(examples)},
+
+    {.name = "target",
+     .argument = "SHARE",
+     .group = GOAL,
+     .help = "what the metric has to reach: 0.90, 90% or 90",
+     .read = read_string, /* its unit depends on --metric: see options_settle */
+     AT(target_text)},
+    {.name = "confidence",
+     .argument = "SHARE",
+     .group = GOAL,
+     .help = "how sure to be that the target is met, 50% to 99.9%; default 80%",
+     .read = read_confidence,
+     .low = 0.5,
+     .high = 0.999,
+     .range = "50% to 99.9%"},
+    {.name = "metric",
+     .argument = "NAME",
+     .group = GOAL,
+     .help = "what is compared (see `advisor list metrics`); default: that of the task",
+     .read = read_metric},
+    {.name = "budget",
+     .argument = "TIME",
+     .group = GOAL,
+     .help = "time for all trials, such as 30s, 10m, 1h30m, or 600 for seconds; default 10m",
+     .read = read_budget,
+     .low = 1,
+     .high = 30 * 86400.0,
+     .range = "1s to 30d"},
+    {.name = "max-memory",
+     .argument = "SIZE",
+     .group = GOAL,
+     .help = "most memory, such as 512M or 4G, for training and use",
+     .read = read_memory,
+     .low = 0x1p20,
+     .high = 0x1p50,
+     .range = "1M to 1024T, such as 4G"},
+    {.name = "max-latency",
+     .argument = "TIME",
+     .group = GOAL,
+     .help = "longest time per request on this machine, such as 50ms or 0.2s",
+     .read = read_latency,
+     .low = 0.001,
+     .high = 3600e3,
+     .range = "0.001ms to 1h"},
+    {.name = "requests",
+     .argument = "N",
+     .group = GOAL,
+     .help = "requests in the lifetime of the model, such as 10k or 1M: ties go to what costs "
+             "least over all of them",
+     .read = read_requests,
+     .low = 1,
+     .high = 1e15,
+     .range = "1 to 1000000G"},
+    {.name = "techniques",
+     .argument = "LIST",
+     .group = GOAL,
+     .help = "only these, with commas (see `advisor list techniques`); default: all",
+     .read = read_techniques},
+
+    {.name = "test",
+     .argument = "FILE",
+     .group = DATA,
+     .help = "labelled test data, opened once at the end; default: a part of DATA kept apart",
+     .read = read_string,
+     AT(test_path)},
+    {.name = "input",
+     .argument = "NAMES",
+     .group = DATA,
+     .help = "columns of the input, with commas; default: found by name",
+     .read = read_string,
+     AT(reading.input)},
+    {.name = "label",
+     .argument = "NAME",
+     .group = DATA,
+     .help = "column of the right answer; default: found by name",
+     .read = read_string,
+     AT(reading.target)},
+    {.name = "rationale",
+     .argument = "NAME",
+     .group = DATA,
+     .help = "column of worked solutions, or \"\" for none; default: found by name",
+     .read = read_string,
+     .may_be_empty = true,
+     AT(reading.rationale)},
+    {.name = "task",
+     .argument = "TASK",
+     .group = DATA,
+     .help = "classification, multiple_choice, numeric_answer, extraction or generation; default: "
+             "inferred",
+     .read = read_task},
+    {.name = "delimiter",
+     .argument = "CHAR",
+     .group = DATA,
+     .help = "what separates the columns of a table, or the word tab; default: comma, or tab in "
+             ".tsv files",
+     .read = read_delimiter},
+    {.name = "label-names",
+     .argument = "MAP",
+     .group = DATA,
+     .help = "names of the classes behind numbers, such as 0=negative,1=positive",
+     .read = read_label_names},
+    {.name = "on-bad-row",
+     .argument = "error|skip",
+     .group = DATA,
+     .help = "stop at a row that cannot be used, or leave it out and count it; default error",
+     .read = read_on_bad_row},
+
+    {.name = "model",
+     .argument = "FILE",
+     .group = MODEL,
+     .help = "a GGUF model; default $ADVISOR_MODEL, else the model that `make model` brings",
+     .read = read_model,
+     AT(model)},
+    {.name = "threads",
+     .argument = "N",
+     .group = MODEL,
+     .help = "threads, 1 to 256, which do not change results; default $ADVISOR_THREADS, else the "
+             "cores this process may use",
+     .read = read_threads},
+
+    {.name = "seed",
+     .argument = "N",
+     .group = STUDY,
+     .help = "start of all random choices: the same seed gives the same results; default 0",
+     .read = read_int64,
+     .low = 0,
+     .high = 0x1p63,
+     AT(seed)},
+    {.name = "study",
+     .argument = "STUDY",
+     .group = STUDY,
+     .help = "file or name of the study; default: named after model, data and options",
+     .read = read_string,
+     AT(study)},
+    {.name = "fresh",
+     .group = STUDY,
+     .help = "begin the study anew instead of going on where it stopped",
+     .read = read_flag,
+     AT(fresh)},
+
+    {.name = "format",
+     .argument = "NAME",
+     .group = OUTPUT,
+     .help = "form of the result (see `advisor list formats`); default text",
+     .read = read_format},
+    {.name = "output",
+     .letter = 'o',
+     .argument = "FILE",
+     .group = OUTPUT,
+     .help = "where the result goes; default: standard output",
+     .read = read_string,
+     AT(output)},
+    {.name = "color",
+     .argument = "WHEN",
+     .group = OUTPUT,
+     .help = "auto, always or never; default auto: on a terminal, unless $NO_COLOR is set",
+     .read = read_color},
+    {.name = "no-progress",
+     .group = OUTPUT,
+     .help = "no progress line on a terminal",
+     .read = read_flag,
+     AT(no_progress)},
+    {.name = "quiet",
+     .letter = 'q',
+     .group = OUTPUT,
+     .help = "nothing but the result and errors",
+     .read = read_flag,
+     AT(quiet)},
+    {.name = "verbose",
+     .letter = 'v',
+     .group = OUTPUT,
+     .help = "say more about what is done and why",
+     .read = read_flag,
+     AT(verbose)},
+};
+
+const struct option *option_at(size_t index)
+{
+    return index < sizeof table / sizeof *table ? &table[index] : NULL;
+}
+
+const struct option *option_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].name, name))
+            return &table[i];
+    return NULL;
+}
+
+/* ---- Defaults ---------------------------------------------------------------------------------
+ */
+
+/* Cores this process may use: less than the machine has under taskset or in a container. */
+static int usable_cores(void)
+{
+    cpu_set_t set;
+    int cores = 0;
+    if (!sched_getaffinity(0, sizeof set, &set))
+        cores = CPU_COUNT(&set);
+    if (cores < 1) /* more than CPU_SETSIZE processors */
+        cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > MOST_THREADS ? MOST_THREADS : cores;
+}
+
+/* Where scripts/fetch-model.sh keeps it. */
+static const char *default_model(struct arena *arena)
+{
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    struct text path = {0};
+    if (cache && *cache == '/')
+        text_printf(&path, "%s/advisor/models/%s", cache, DEFAULT_MODEL);
+    else
+        text_printf(&path, "%s/.cache/advisor/models/%s", home ? home : "", DEFAULT_MODEL);
+    const char *copy = arena_strdup(arena, text_string(&path));
+    text_release(&path);
+    return copy;
+}
+
+void options_default(const struct command *command, struct options *options)
+{
+    *options = (struct options){.command = command,
+                                .confidence = 0.8,
+                                .budget_seconds = 600,
+                                .examples = -1,
+                                .format = report_format_at(0)};
+    arena_init(&options->arena, NULL);
+    options->model = default_model(&options->arena);
+}
+
+/* The target in the unit of the metric: a share unless the metric says otherwise. */
+static enum status settle_target(struct options *options, struct error *err)
+{
+    const struct metric *metric = options->metric;
+    double number;
+    enum status status;
+    if (!options->target_text)
+        return OK;
+    if (metric && !metric->higher_is_better)
+        return error_set(err, USAGE,
+                         "--target: %s is better the lower it is, and a target is something to "
+                         "reach; choose another --metric or leave --target out",
+                         metric->name);
+    if (metric && strcmp(metric->unit, "share") != 0)
+        status = read_real("--target", options->target_text, -1, 1, &number, err);
+    else
+        status = read_share("--target", options->target_text, &number, err);
+    if (status == OK)
+        options->target = measured(number);
+    return status;
+}
+
+enum status options_settle(struct options *options, struct error *err)
+{
+    if (options->quiet && options->verbose)
+        return error_set(err, USAGE, "--quiet and --verbose contradict each other; give one");
+    if (!options->threads)
+        options->threads = usable_cores();
+    enum status status = settle_target(options, err);
+    if (status == OK && options->output)
+        status = output_check(options->output, err);
+    return status;
+}
+
+void options_release(struct options *options)
+{
+    arena_release(&options->arena);
+    *options = (struct options){0};
+}
+
+enum status options_check_model(const struct options *options, struct error *err)
+{
+    if (!access(options->model, R_OK))
+        return OK;
+    const char *why = strerror(errno);
+    if (options->model_given)
+        return error_set(err, BAD_MODEL, "%s: the model cannot be read: %s", options->model, why);
+    return error_set(err, BAD_MODEL,
+                     "there is no model: the default one would be %s (%s); bring it with `make "
+                     "model`, or name a GGUF file of your own with --model FILE",
+                     options->model, why);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * advisor recommend: the main job, from a labelled file to a ranked recommendation.
+ */
+#include "advisor/allocate.h"
+#include "advisor/command.h"
+#include "advisor/interrupt.h"
+#include "advisor/output.h"
+#include "advisor/rank.h"
+#include "advisor/study.h"
+#include "advisor/summary.h"
+
+/* Says what begins, or goes on. */
+static void announce(const struct study *study)
+{
+    if (study->spent_before > 0)
+        progress_note(study->progress, "going on with %s: %.0f of %.0f s spent so far", study->path,
+                      study->spent_before, study->options->budget_seconds);
+    else
+        progress_note(study->progress, "study %s", study->path);
+}
+
+static enum status run(struct study *study, struct report *report, struct error *err)
+{
+    enum status status;
+    announce(study);
+    if ((status = study_size(study, err)) || (status = allocate_run(study, err)) ||
+        (status = allocate_test(study, err)) || (status = study_save_time(study, true, err)))
+        return status;
+    summarise_study(study, report);
+    return rank_study(study, report, err);
+}
+
+/* Time already used is kept even when the run ends badly; the first error is the one to tell. */
+static enum status save_on_the_way_out(struct study *study, enum status status, struct error *err)
+{
+    struct error second = {0};
+    study_save_time(study, true, &second);
+    if (status == INTERRUPTED)
+        return error_set(err, INTERRUPTED,
+                         "interrupted; what was measured is in %s, and the same command goes on",
+                         study->path);
+    return status;
+}
+
+enum status recommend_run(const struct options *options, struct error *err)
+{
+    struct progress progress;
+    struct study study;
+    struct report report = {0};
+    interrupt_install();
+    progress_open(&progress, options);
+    enum status status = study_open(&study, options, &progress, true, err);
+    if (status == OK) {
+        status = run(&study, &report, err);
+        progress_clear(&progress);
+        status = status == OK ? output_report(options, &report, err)
+                              : save_on_the_way_out(&study, status, err);
+    }
+    study_close(&study);
+    return status;
+}

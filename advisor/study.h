@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A study under way: model, data, split, store and clock, opened together and closed together.
+ *
+ * A study is identified by its model, its data (and test file), how they are read, the metric and
+ * the seed; its file name is made from their hash. Budget, target and techniques are not part of
+ * it: the same command goes on where it stopped, and a larger budget goes on from there.
+ */
+#ifndef ADVISOR_STUDY_H
+#define ADVISOR_STUDY_H
+
+#include "advisor/options.h"
+#include "advisor/progress.h"
+#include "base/clock.h"
+#include "datasets/split.h"
+#include "evaluators/evaluate.h"
+#include "evaluators/store.h"
+#include "model/engine.h"
+
+struct study {
+    const struct options *options;
+    struct progress *progress;
+    struct arena arena; /* of all strings and records below */
+
+    struct dataset data, test_data; /* test_data is empty without --test */
+    struct split split;
+    struct model *model;
+    struct engine *engine;
+    struct evaluator evaluator; /* dev_count and test_count are set by study_size */
+
+    struct store *store; /* NULL when nothing is kept (command trial) */
+    const char *path, *name;
+    struct study_record record;
+
+    double tokens_mean, tokens_max; /* of the inputs, in the model's tokens */
+    double seconds_per_answer;      /* of the bare model on this data, probed; 0: not yet */
+
+    /* Time: `began` on the clock of clock_seconds; what earlier runs spent; what the store knows.
+     */
+    double began, spent_before, spent_saved;
+    struct deadline deadline; /* for trials: the budget less what the end needs */
+};
+
+/* Reads data and model and makes the split. With `keep`, also opens or creates the study file.
+ * USAGE when --study names a file made for another model or other data. */
+enum status study_open(struct study *study, const struct options *options,
+                       struct progress *progress, bool keep, struct error *err);
+void study_close(struct study *study); /* safe after a failed open */
+
+/* Decides how many development and test examples the trials answer, from a probe of the model's
+ * speed and the budget; a resumed study keeps what it had. */
+enum status study_size(struct study *study, struct error *err);
+
+double study_spent(const struct study *study); /* seconds, all runs together */
+double study_left(const struct study *study);  /* of the budget; negative when overrun */
+
+/* Writes the time spent to the store; at most every two seconds unless `now`. */
+enum status study_save_time(struct study *study, bool now, struct error *err);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reports/formats.h"
+
+#include <string.h>
+
+/* The first one is the default. */
+static const struct report_format table[] = {
+    {.name = "text",
+     .summary = "for reading on a terminal",
+     .write = write_text_report,
+     .write_trial = write_text_trial},
+    {.name = "json",
+     .summary = "for programs; one object with all there is",
+     .write = write_json_report,
+     .write_trial = write_json_trial},
+    {.name = "csv",
+     .summary = "for spreadsheets; the ranking, one technique a row",
+     .write = write_csv_report,
+     .write_trial = write_csv_report},
+    {.name = "markdown",
+     .summary = "for a pull request; the answer and a short table",
+     .write = write_markdown_report,
+     .write_trial = write_markdown_trial},
+};
+
+const struct report_format *report_format_at(size_t index)
+{
+    return index < sizeof table / sizeof *table ? &table[index] : NULL;
+}
+
+const struct report_format *report_format_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].name, name))
+            return &table[i];
+    return NULL;
+}
+
+#define AT(member) .at = offsetof(struct ranked, member)
+
+static const struct ranked_number numbers[] = {
+    {.name = "metric", .part = RANKED_METRIC, AT(metric)},
+    {.name = "low", .part = RANKED_METRIC, AT(low)},
+    {.name = "high", .part = RANKED_METRIC, AT(high)},
+    {.name = "test_metric", .part = RANKED_METRIC, AT(test_metric)},
+    {.name = "probability_best", .part = RANKED_PROBABILITY, AT(probability_best)},
+    {.name = "probability_meets_target", .part = RANKED_PROBABILITY, AT(probability_meets_target)},
+    {.name = "trial_seconds", .part = RANKED_COST, AT(trial_seconds)},
+    {.name = "train_seconds", .part = RANKED_COST, AT(train_seconds)},
+    {.name = "tokens_per_request", .part = RANKED_COST, AT(tokens_per_request)},
+    {.name = "latency_ms", .part = RANKED_COST, AT(latency_ms)},
+    {.name = "trainable_parameters", .part = RANKED_COST, AT(trainable_parameters)},
+    {.name = "peak_memory_bytes", .part = RANKED_COST, AT(peak_memory_bytes)},
+    {.name = "artifact_bytes", .part = RANKED_COST, AT(artifact_bytes)},
+};
+
+const struct ranked_number *ranked_number_at(enum ranked_part part, size_t index)
+{
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].part == part && !index--)
+            return &numbers[i];
+    return NULL;
+}
+
+struct measured ranked_number_of(const struct ranked_number *number, const struct ranked *ranked)
+{
+    return *(const struct measured *)((const char *)ranked + number->at);
+}
+
+const char *standing_status_name(enum standing_status status)
+{
+    static const char *const names[] = {[STANDING_MEASURED] = "measured",
+                                        [STANDING_ELIMINATED] = "eliminated",
+                                        [STANDING_EXCLUDED] = "excluded",
+                                        [STANDING_NOT_RUN] = "not_run"};
+    return names[status];
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+    static const char *const names[] = {[VERDICT_UNTESTED] = "untested",
+                                        [VERDICT_CONFIRMED] = "confirmed",
+                                        [VERDICT_OVERRIDDEN] = "overridden"};
+    return names[verdict];
+}
+
+const char *outcome_status_name(enum outcome_status status)
+{
+    static const char *const names[] = {[OUTCOME_MEETS_TARGET] = "meets_target",
+                                        [OUTCOME_BEST_AVAILABLE] = "best_available",
+                                        [OUTCOME_BEATS_NOTHING] = "beats_nothing"};
+    return names[status];
+}
