@@ -142,7 +142,7 @@ bench:
 	@scripts/setup.sh
 	@$(AGAIN) $(BUILD)/bench/bench_engine
 	@$(GET_MODEL)
-	@$(BUILD)/bench/bench_engine$(WITH_MODEL)
+	@$(BUILD)/bench/bench_engine$(if $(MODEL), "$(MODEL)")
 
 # --- Checks --------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ FUZZ_SECONDS ?= 30
 fuzz:
 	@scripts/setup.sh --developer
 	@$(AGAIN) fuzz-all BUILD=$(BUILD)/fuzzed CC=clang CFLAGS="-O1 -g -fopenmp-simd \
-		-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all"
+		-Wno-pass-failed -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all"
 
 fuzz-all: $(FUZZERS:%=run-%)
 .SECONDARY: $(FUZZERS:%=$(BUILD)/fuzz/%)

@@ -2,15 +2,17 @@
 #include "advisor/allocate.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "advisor/interrupt.h"
+#include "advisor/pace.h"
+#include "advisor/run_trial.h"
+#include "advisor/study_file.h"
 #include "techniques/trainer.h"
 
 enum {
-    LEAST_RUNG = 64, /* smallest training size that is tried */
     MOST_RACE = 256, /* examples of a learning-rate race, at most */
     GROWTH = 4,      /* between sizes, while there is time for it */
     MOST_RATES = 8
@@ -19,11 +21,8 @@ enum {
 /* Shares of the time left that a technique may spend. */
 static const double race_share = 0.35, first_rung_share = 0.45;
 
-/* A prediction is made from earlier trials; this much more is kept free for being wrong. */
-static const double caution = 1.15;
-
-/* Training costs about this many times a forward pass over the same tokens while unmeasured. */
-static const double training_factor = 3;
+/* Seconds kept for the ranking and the report. */
+static const double report_seconds = 0.3;
 
 const struct technique *study_technique(const struct study *study, size_t index)
 {
@@ -56,7 +55,7 @@ const struct trial_record *best_trial(const struct technique *technique,
     const struct trial_record *best = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct trial_record *t = &trials[i];
-        if (strcmp(t->key.technique, technique->name) || t->status != TRIAL_DONE ||
+        if (strcmp(t->key.technique, technique->name) != 0 || t->status != TRIAL_DONE ||
             !t->metric.known)
             continue;
         if (!best || t->metric.value > best->metric.value ||
@@ -66,148 +65,41 @@ const struct trial_record *best_trial(const struct technique *technique,
     return best;
 }
 
-/* ---- One trial ------------------------------------------------------------------------------ */
+/* ---- Time ----------------------------------------------------------------------------------- */
 
-struct running {
-    struct study *study;
-    const char *technique;
-    const char *purpose; /* shown while it trains */
-    int64_t id;
-};
-
-static enum status on_progress(void *context, const char *stage, size_t done, size_t total,
-                               struct error *err)
+/* Seconds the end needs for a technique that has a result, or is to get one: its test answers. */
+static double test_seconds(const struct study *study, const struct technique *technique,
+                           const struct trials *trials, bool expected)
 {
-    struct running *r = context;
-    struct study *study = r->study;
-    progress_update(study->progress, r->technique,
-                    !strcmp(r->purpose, PURPOSE_RACE) ? r->purpose : stage, (double)done,
-                    (double)total, study_spent(study), study->options->budget_seconds);
-    enum status status = study_save_time(study, false, err);
-    return status == OK ? trial_heartbeat(study->store, r->id, err) : status;
+    const struct trial_record *best = best_trial(technique, trials->items, trials->count);
+    bool open = best ? !best->test_metric.known : expected;
+    if (!open || !(technique->needs & NEEDS_MODEL))
+        return 0;
+    struct pace pace = pace_of(study, technique, trials);
+    return pace_test(study, &pace);
 }
 
-static enum status on_step(void *context, const struct training_step *step, struct error *err)
+/* Sets the deadline of trials, and `*left` seconds until then: the budget less the test answers of
+ * what has a result, and of the techniques from `from` to `to` - 1, which are to get one. */
+static enum status set_deadline(struct study *study, size_t from, size_t to, double *left,
+                                struct error *err)
 {
-    struct running *r = context;
-    struct loss_row row = {.step = (int64_t)step->step,
-                           .examples_seen = (int64_t)step->examples,
-                           .tokens = (int64_t)step->tokens,
-                           .loss = step->loss,
-                           .rate = step->rate};
-    return trial_loss_add(r->study->store, r->id, &row, 1, err);
-}
-
-static void note_trial(struct study *study, const struct trial_key *key,
-                       const struct trial_record *record)
-{
-    if (record->metric.known)
-        progress_note(study->progress, "%s: %lld examples, %s %.3f [%.3f, %.3f], %.1f s",
-                      key->technique, (long long)key->examples, record->metric_name,
-                      record->metric.value, record->low.value, record->high.value,
-                      record->trial_seconds.value);
-}
-
-static enum status store_outcome(struct study *study, int64_t id, const struct trial_key *key,
-                                 struct trial_outcome *outcome, struct error *err)
-{
-    struct trial_predictions predictions = {.dev = outcome->predictions,
-                                            .dev_count = outcome->count};
-    enum status status = OK;
-    outcome->record.id = id;
-    if (outcome->artifact && outcome->record.metric.known)
-        status =
-            trial_artifact_save(study->store, id, outcome->artifact, outcome->artifact_length, err);
-    if (status == OK)
-        status = trial_finish(study->store, &outcome->record, &predictions, err);
-    if (status == OK)
-        note_trial(study, key, &outcome->record);
-    return status == OK ? study_save_time(study, true, err) : status;
-}
-
-/* What becomes of a trial that ended with `status`: the study goes on where only the trial is at
- * fault. */
-static enum status settle(struct study *study, int64_t id, const struct trial_key *key,
-                          enum status status, struct error *err)
-{
-    enum trial_status fate = TRIAL_FAILED;
-    if (status == OUT_OF_TIME || status == INTERRUPTED)
-        fate = TRIAL_INTERRUPTED;
-    struct error second = {0};
-    enum status settled = trial_settle(study->store, id, fate, err->text, &second);
-    if (settled != OK) {
-        *err = second;
-        return settled;
+    struct trials trials;
+    const struct technique *technique;
+    const char *why;
+    enum status status = trials_read(study, &study->arena, &trials, err);
+    *left = study_left(study) - report_seconds;
+    for (size_t i = 0; status == OK && (technique = study_technique(study, i)); i++) {
+        bool expected = i >= from && i < to && technique_fits(study, technique, &why);
+        *left -= test_seconds(study, technique, &trials, expected);
     }
-    if (status == OUT_OF_TIME || status == USAGE || status == FAILED) {
-        if (status != OUT_OF_TIME)
-            progress_note(study->progress, "%s: not usable: %s", key->technique, err->text);
-        return OK;
-    }
-    return status;
-}
-
-/* Runs one trial unless it is settled already. `*ran` (may be NULL) gets its record when it is
- * done, now or before. */
-static enum status run_trial(struct study *study, const struct setting *setting, size_t examples,
-                             const char *purpose, struct trial_record *ran, struct error *err)
-{
-    struct text json = {0};
-    setting_json(setting, &json);
-    struct trial_key key = {.technique = setting->technique->name,
-                            .setting = text_string(&json),
-                            .examples = (int64_t)examples,
-                            .seed = study->options->seed,
-                            .purpose = purpose};
-    struct running running = {.study = study, .technique = key.technique, .purpose = purpose};
-    struct trial_hooks hooks = {.context = &running, .progress = on_progress, .step = on_step};
-    struct trial_outcome outcome;
-    struct arena arena;
-    enum claim claim = CLAIM_SETTLED;
-    arena_init(&arena, NULL);
-    enum status status = trial_plan(study->store, &key, &running.id, err);
-    if (status == OK)
-        status = trial_claim(study->store, running.id, &claim, err);
-    if (status == OK && claim == CLAIM_OTHER)
-        status = error_set(err, FAILED,
-                           "%s: another advisor is running this study; wait for it, or "
-                           "choose another --study",
-                           study->path);
-    if (status == OK && claim == CLAIM_OURS) {
-        bool race = !strcmp(purpose, PURPOSE_RACE);
-        status = evaluate_trial(&study->evaluator, setting, examples, key.seed, race, &hooks,
-                                &study->deadline, &arena, &outcome, err);
-        status = status == OK ? store_outcome(study, running.id, &key, &outcome, err)
-                              : settle(study, running.id, &key, status, err);
-    }
-    if (status == OK && ran)
-        status = store_trial(study->store, running.id, &study->arena, ran, err);
-    arena_release(&arena);
-    text_release(&json);
+    study_set_deadline(study, *left);
     return status;
 }
 
 /* ---- A technique that trains ---------------------------------------------------------------- */
 
-/* What is known about the speed of the technique under way. */
-struct pace {
-    double seconds_per_pass; /* of one example through one training pass */
-    double answer_seconds;   /* of all development examples */
-};
-
-static struct pace first_guess(const struct study *study)
-{
-    return (struct pace){.seconds_per_pass = training_factor * study->seconds_per_answer,
-                         .answer_seconds =
-                             study->seconds_per_answer * (double)study->evaluator.dev_count};
-}
-
-static double rung_seconds(const struct setting *setting, const struct pace *pace, size_t examples)
-{
-    double passes = (double)examples * trainer_epochs(setting, examples);
-    return caution * (passes * pace->seconds_per_pass + pace->answer_seconds);
-}
-
+/* The learning rates to try, the default first: when there is time for one only, it is that. */
 static size_t read_rates(const struct technique *technique, double rates[MOST_RATES])
 {
     size_t n = 0;
@@ -216,58 +108,78 @@ static size_t read_rates(const struct technique *technique, double rates[MOST_RA
         rates[n] = strtod(at, &end);
         at = *end == ',' ? end + 1 : NULL;
     }
+    double middle = rates[n / 2];
+    for (size_t i = n / 2; i > 0; i--)
+        rates[i] = rates[i - 1];
+    rates[0] = middle;
     return n;
 }
 
+/* A race that is under way: sizes and times. */
+struct race {
+    double rates[MOST_RATES];
+    size_t count;
+    size_t size;  /* examples; 0: there is no time even for one rate */
+    double until; /* on the scale of study_spent; later rates must end by then */
+    double best;  /* loss of the best rate, INFINITY before there is one */
+};
+
 /* The number of examples a race uses: the largest of 256, 128 and 64 for which all rates fit into
- * its share of `left`; 0 when none does. */
-static size_t race_size(const struct study *study, const struct pace *pace, size_t rates,
-                        double left)
+ * its share of `left`; the least when at least one rate fits at all. */
+static size_t race_size(const struct study *study, double pass, size_t rates, double left)
 {
+    size_t all = study->split.train_count, least = pace_least(study);
     for (size_t n = MOST_RACE; n >= LEAST_RUNG; n /= 2) {
-        size_t used = n < study->split.train_count ? n : study->split.train_count;
-        if ((double)(used * rates) * pace->seconds_per_pass <= race_share * left)
+        size_t used = n < all ? n : all;
+        if ((double)(used * rates) * pass <= race_share * left)
             return used;
     }
-    return 0;
+    return (double)least * pass <= left ? least : 0;
 }
 
 /* Size of the race an earlier run of this study began, or 0: it must not change when it goes on. */
-static enum status earlier_race(struct study *study, const struct technique *technique,
-                                size_t *size, struct error *err)
+static size_t earlier_race(const struct technique *technique, const struct trials *trials)
 {
-    struct trial_record *trials;
-    size_t count;
-    enum status status = store_trials(study->store, &study->arena, &trials, &count, err);
-    *size = 0;
-    for (size_t i = 0; i < count && status == OK; i++)
-        if (!strcmp(trials[i].key.technique, technique->name) &&
-            !strcmp(trials[i].key.purpose, PURPOSE_RACE))
-            *size = (size_t)trials[i].key.examples;
+    for (size_t i = 0; i < trials->count; i++)
+        if (!strcmp(trials->items[i].key.technique, technique->name) &&
+            !strcmp(trials->items[i].key.purpose, PURPOSE_RACE))
+            return (size_t)trials->items[i].key.examples;
+    return 0;
+}
+
+static enum status plan_race(struct study *study, const struct technique *technique, double left,
+                             struct race *race, struct error *err)
+{
+    struct trials trials;
+    enum status status = trials_read(study, &study->arena, &trials, err);
+    struct pace pace = pace_of(study, technique, &trials);
+    *race = (struct race){.best = INFINITY, .until = study_spent(study) + race_share * left};
+    race->count = read_rates(technique, race->rates);
+    race->size = earlier_race(technique, &trials);
+    if (!race->size)
+        race->size = race_size(study, pace.pass, race->count, left);
     return status;
 }
 
-/* Trains once with each learning rate and puts the best one into `setting`. */
-static enum status race_rates(struct study *study, struct setting *setting, struct pace *pace,
-                              double left, struct error *err)
+/* Trains once with each learning rate, as far as there is time, and puts the best one into
+ * `setting`; race->best tells whether there is one. */
+static enum status run_race(struct study *study, struct setting *setting, struct race *race,
+                            double left, struct error *err)
 {
-    double rates[MOST_RATES], best = INFINITY;
-    size_t n = read_rates(setting->technique, rates), size;
-    enum status status = earlier_race(study, setting->technique, &size, err);
-    if (status == OK && !size)
-        size = race_size(study, pace, n, left);
-    if (status != OK || !size)
-        return status;
+    enum status status = plan_race(study, setting->technique, left, race, err);
     struct setting candidate = *setting;
-    for (size_t i = 0; i < n && status == OK; i++) {
-        struct trial_record record = {0};
-        setting_set_number(&candidate, "learning_rate", rates[i], &study->arena);
-        status = run_trial(study, &candidate, size, PURPOSE_RACE, &record, err);
+    double end = study_spent(study) + left, seconds = 0;
+    for (size_t i = 0; i < race->count && race->size && status == OK; i++) {
+        struct trial_record record;
+        double until = i ? race->until : end;
+        bool fits = study_spent(study) + seconds <= until;
+        setting_set_number(&candidate, "learning_rate", race->rates[i], &study->arena);
+        status = run_trial(study, &candidate, race->size, PURPOSE_RACE, fits, &record, err);
         if (status != OK || record.status != TRIAL_DONE)
             continue;
-        pace->seconds_per_pass = record.train_seconds.value / (double)size;
-        if (record.prequential_nll.known && record.prequential_nll.value < best) {
-            best = record.prequential_nll.value;
+        seconds = record.trial_seconds.value;
+        if (record.prequential_nll.known && record.prequential_nll.value < race->best) {
+            race->best = record.prequential_nll.value;
             *setting = candidate;
         }
     }
@@ -285,39 +197,57 @@ static size_t next_size(const struct study *study, const struct setting *setting
     size_t least = last ? 2 * last : LEAST_RUNG, most = last ? GROWTH * last : MOST_RACE;
     for (size_t n = LEAST_RUNG; n <= most; n *= 2) {
         size_t size = n < all ? n : all;
-        if (n >= least && rung_seconds(setting, pace, size) <= allowed)
+        if (n >= least && pace_trial(study, setting, pace, size) <= allowed)
             chosen = size;
         if (n >= all)
             break;
     }
-    if (last && chosen < all && rung_seconds(setting, pace, all) <= left && all <= GROWTH * last)
+    if (last && all <= GROWTH * last && pace_trial(study, setting, pace, all) <= left)
         chosen = all;
-    size_t smallest = LEAST_RUNG < all ? LEAST_RUNG : all;
-    if (!last && !chosen && rung_seconds(setting, pace, smallest) <= left)
-        chosen = smallest;
+    if (!last && !chosen && pace_trial(study, setting, pace, pace_least(study)) <= left)
+        chosen = pace_least(study);
     return chosen;
 }
 
 /* Sizes an earlier run finished or began with this setting come first, so that nothing is repeated;
  * returns the next one above `last`, or 0. */
-static enum status earlier_size(struct study *study, const struct setting *setting, size_t last,
-                                size_t *size, struct error *err)
+static size_t earlier_size(const struct setting *setting, const struct trials *trials, size_t last)
 {
-    struct trial_record *trials;
-    size_t count;
     struct text json = {0};
+    size_t size = 0;
     setting_json(setting, &json);
-    *size = 0;
-    enum status status = store_trials(study->store, &study->arena, &trials, &count, err);
-    for (size_t i = 0; i < count && status == OK; i++) {
-        const struct trial_key *key = &trials[i].key;
+    for (size_t i = 0; i < trials->count; i++) {
+        const struct trial_key *key = &trials->items[i].key;
         size_t examples = (size_t)key->examples;
         if (!strcmp(key->technique, setting->technique->name) &&
             !strcmp(key->purpose, PURPOSE_RUNG) && !strcmp(key->setting, text_string(&json)) &&
-            examples > last && (!*size || examples < *size))
-            *size = examples;
+            examples > last && (!size || examples < size))
+            size = examples;
     }
     text_release(&json);
+    return size;
+}
+
+/* Runs the size after `*last` and moves it on; 0 when there is none that fits. */
+static enum status run_rung(struct study *study, const struct setting *setting, double left,
+                            size_t *last, struct error *err)
+{
+    struct trials trials;
+    struct trial_record record;
+    enum status status = trials_read(study, &study->arena, &trials, err);
+    if (status != OK)
+        return status;
+    struct pace pace = pace_of(study, setting->technique, &trials);
+    size_t size = earlier_size(setting, &trials, *last);
+    if (!size)
+        size = next_size(study, setting, &pace, *last, left);
+    *last = 0;
+    if (!size)
+        return OK;
+    bool fits = pace_trial(study, setting, &pace, size) <= left;
+    status = run_trial(study, setting, size, PURPOSE_RUNG, fits, &record, err);
+    if (status == OK && record.status == TRIAL_DONE)
+        *last = size;
     return status;
 }
 
@@ -325,58 +255,72 @@ static enum status run_trained(struct study *study, const struct technique *tech
                                struct error *err)
 {
     struct setting setting = setting_default(technique);
-    struct pace pace = first_guess(study);
+    struct race race;
     double until = study_spent(study) + left;
-    enum status status = race_rates(study, &setting, &pace, left, err);
-    for (size_t last = 0; status == OK;) {
-        size_t size;
-        status = earlier_size(study, &setting, last, &size, err);
-        if (status == OK && !size)
-            size = next_size(study, &setting, &pace, last, until - study_spent(study));
-        if (status != OK || !size)
-            break;
-        struct trial_record record = {0};
-        status = run_trial(study, &setting, size, PURPOSE_RUNG, &record, err);
-        if (status != OK || record.status != TRIAL_DONE)
-            break;
-        pace.seconds_per_pass =
-            record.train_seconds.value / ((double)size * trainer_epochs(&setting, size));
-        pace.answer_seconds = record.trial_seconds.value - record.train_seconds.value;
-        last = size;
-    }
+    enum status status = run_race(study, &setting, &race, left, err);
+    size_t last = 0;
+    if (status != OK || isinf(race.best))
+        return status;
+    do
+        status = run_rung(study, &setting, until - study_spent(study), &last, err);
+    while (status == OK && last);
     return status;
 }
 
 /* ---- The whole ------------------------------------------------------------------------------ */
 
-/* Time kept for the end: the test answers of all techniques and the report. */
-static double reserve(const struct study *study)
+/* Runs technique number `index`. What makes the prompt too long is tried again with half as many
+ * worked examples. */
+static enum status run_untrained(struct study *study, size_t index, struct error *err)
 {
-    size_t models = 0;
-    const struct technique *technique;
-    for (size_t i = 0; (technique = study_technique(study, i)); i++)
-        models += (technique->needs & NEEDS_MODEL) != 0;
-    double answers = study->seconds_per_answer * (double)(models * study->evaluator.test_count);
-    return caution * answers + 0.5;
+    const struct technique *technique = study_technique(study, index);
+    struct setting setting = setting_default(technique);
+    struct trials trials;
+    double left, k = setting_has(&setting, "k") ? setting_number(&setting, "k") : 0;
+    size_t train = study->split.train_count;
+    enum status status = set_deadline(study, index, index + 1, &left, err);
+    if (status == OK)
+        status = trials_read(study, &study->arena, &trials, err);
+    if (status != OK)
+        return status;
+    struct pace pace = pace_of(study, technique, &trials);
+    bool fits = !(technique->needs & NEEDS_MODEL) ||
+                pace_trial(study, &setting, &pace, train) <= left;
+    struct trial_record record;
+    for (k = k > (double)train ? (double)train : k;; k = floor(k / 2)) {
+        if (k >= 1)
+            setting_set_number(&setting, "k", k, &study->arena);
+        status = run_trial(study, &setting, train, PURPOSE_RUNG, fits, &record, err);
+        if (status != OK || record.status != TRIAL_FAILED || k < 2)
+            return status;
+    }
 }
 
-static size_t trained_techniques(struct study *study)
+static size_t count_trained(struct study *study, size_t from)
 {
     size_t count = 0;
     const char *why;
     const struct technique *technique;
-    for (size_t i = 0; (technique = study_technique(study, i)); i++)
+    for (size_t i = from; (technique = study_technique(study, i)); i++)
         count += technique->learning_rates && technique_fits(study, technique, &why);
     return count;
 }
 
-static enum status run_untrained(struct study *study, const struct technique *technique,
-                                 struct error *err)
+/* The time left is shared among the techniques that train. */
+static enum status run_all_trained(struct study *study, struct error *err)
 {
-    struct setting setting = setting_default(technique);
-    if (setting_has(&setting, "k") && study->split.train_count < 8)
-        setting_set_number(&setting, "k", (double)study->split.train_count, &study->arena);
-    return run_trial(study, &setting, study->split.train_count, PURPOSE_RUNG, NULL, err);
+    const struct technique *technique;
+    const char *why;
+    enum status status = OK;
+    for (size_t i = 0; status == OK && (technique = study_technique(study, i)); i++) {
+        double left;
+        if (!technique->learning_rates || !technique_fits(study, technique, &why))
+            continue;
+        status = set_deadline(study, i, SIZE_MAX, &left, err);
+        if (status == OK && left > 0)
+            status = run_trained(study, technique, left / (double)count_trained(study, i), err);
+    }
+    return status;
 }
 
 enum status allocate_run(struct study *study, struct error *err)
@@ -384,17 +328,12 @@ enum status allocate_run(struct study *study, struct error *err)
     const struct technique *technique;
     const char *why;
     enum status status = OK;
-    double end = study->options->budget_seconds - reserve(study);
-    study->deadline.at = clock_seconds() + (end - study_spent(study));
+    if (!study->evaluator.dev_count || study_file_finished(study)) /* no time for one answer */
+        return OK;
     for (size_t i = 0; status == OK && (technique = study_technique(study, i)); i++)
         if (!technique->learning_rates && technique_fits(study, technique, &why))
-            status = run_untrained(study, technique, err);
-    size_t trained = trained_techniques(study);
-    for (size_t i = 0; status == OK && (technique = study_technique(study, i)); i++)
-        if (technique->learning_rates && technique_fits(study, technique, &why))
-            status =
-                run_trained(study, technique, (end - study_spent(study)) / (double)trained--, err);
-    return status;
+            status = run_untrained(study, i, err);
+    return status == OK ? run_all_trained(study, err) : status;
 }
 
 static enum status test_one(struct study *study, const struct technique *technique,
@@ -407,7 +346,7 @@ static enum status test_one(struct study *study, const struct technique *techniq
     struct prediction *predictions;
     struct metric_value value;
     arena_init(&arena, NULL);
-    progress_update(study->progress, technique->name, "test", 0, 1, study_spent(study),
+    progress_update(study->progress, technique->name, "test", 0, 0, study_spent(study),
                     study->options->budget_seconds);
     enum status status = setting_parse(technique, best->key.setting, &setting, &arena, err);
     if (status == OK)
@@ -425,15 +364,19 @@ static enum status test_one(struct study *study, const struct technique *techniq
 
 enum status allocate_test(struct study *study, struct error *err)
 {
-    struct trial_record *trials;
-    size_t count;
+    struct trials trials;
     const struct technique *technique;
-    enum status status = store_trials(study->store, &study->arena, &trials, &count, err);
-    study->deadline.at = clock_seconds() + study_left(study);
+    enum status status = trials_read(study, &study->arena, &trials, err);
+    study_set_deadline(study, study_left(study) - report_seconds);
     for (size_t i = 0; status == OK && (technique = study_technique(study, i)); i++) {
-        const struct trial_record *best = best_trial(technique, trials, count);
-        if (best && !best->test_metric.known)
-            status = test_one(study, technique, best, err);
+        const struct trial_record *best = best_trial(technique, trials.items, trials.count);
+        if (!best || best->test_metric.known)
+            continue;
+        status = deadline_check(&study->deadline, err);
+        if (status != OK)
+            break;
+        study->worked = true;
+        status = test_one(study, technique, best, err);
     }
     return status == OUT_OF_TIME ? OK : status;
 }

@@ -4,8 +4,9 @@
  *
  * Every technique that fits the data is tried once; what has to be trained first races its learning
  * rates on a small part of the data (prequential loss of one pass), then runs at growing sizes with
- * the best rate while there is time. Finished trials are in the store; running the same allocation
- * again goes on with what is missing.
+ * the best rate while there is time. Nothing is begun that is not expected to end in time, and for
+ * everything that is measured the test answers are kept free. Finished trials are in the store;
+ * running the same allocation again goes on with what is missing.
  */
 #ifndef ADVISOR_ALLOCATE_H
 #define ADVISOR_ALLOCATE_H

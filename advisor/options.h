@@ -76,6 +76,7 @@ struct options {
 struct option {
     const char *name;     /* without the dashes */
     char letter;          /* short form, or 0 */
+    bool may_be_empty;    /* the argument */
     const char *argument; /* "FILE"; NULL: takes none */
     const char *group;    /* heading in the help */
     const char *help;     /* lower-case phrase, with the default */
@@ -87,7 +88,6 @@ struct option {
     size_t at;
     double low, high;
     const char *range;
-    bool may_be_empty;
 };
 
 /* All options there are, by group; NULL when `index` is past the last. */

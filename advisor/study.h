@@ -12,6 +12,7 @@
 #include "advisor/options.h"
 #include "advisor/progress.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "datasets/split.h"
 #include "evaluators/evaluate.h"
 #include "evaluators/store.h"
@@ -28,31 +29,44 @@ struct study {
     struct engine *engine;
     struct evaluator evaluator; /* dev_count and test_count are set by study_size */
 
-    struct store *store; /* NULL when nothing is kept (command trial) */
+    /* The study file; see advisor/study_file.h. */
+    struct store *store; /* NULL when nothing is kept (command trial), or not yet */
     const char *path, *name;
+    char identity[HASH_HEX];
+    int lock; /* descriptor of the lock file, or -1 */
     struct study_record record;
 
     double tokens_mean, tokens_max; /* of the inputs, in the model's tokens */
-    double seconds_per_answer;      /* of the bare model on this data, probed; 0: not yet */
+    double seconds_per_answer;      /* of the bare model on these data, probed; 0: not known, since
+                                       there was no time for a single answer */
 
     /* Time: `began` on the clock of clock_seconds; what earlier runs spent; what the store knows.
      */
     double began, spent_before, spent_saved;
+    bool worked;              /* this run measured something; otherwise its time does not count */
     struct deadline deadline; /* for trials: the budget less what the end needs */
 };
 
-/* Reads data and model and makes the split. With `keep`, also opens or creates the study file.
- * USAGE when --study names a file made for another model or other data. */
+/* Reads data and model, makes the split and checks that every example fits the model's context.
+ * With `keep`, also takes the study file for this process alone and reads it when there is one.
+ * BAD_DATA, BAD_MODEL; USAGE when --study names a file made for another model or other data; FAILED
+ * when another process works on the study. */
 enum status study_open(struct study *study, const struct options *options,
                        struct progress *progress, bool keep, struct error *err);
 void study_close(struct study *study); /* safe after a failed open */
 
 /* Decides how many development and test examples the trials answer, from a probe of the model's
- * speed and the budget; a resumed study keeps what it had. */
+ * speed and the budget, and makes the study file; a resumed study keeps what it had. */
 enum status study_size(struct study *study, struct error *err);
 
 double study_spent(const struct study *study); /* seconds, all runs together */
 double study_left(const struct study *study);  /* of the budget; negative when overrun */
+
+/* Trials have `seconds` from now; none when that is negative. */
+void study_set_deadline(struct study *study, double seconds);
+
+/* What the study has cost, for people: a run that only shows what there is costs nothing. */
+double study_cost(const struct study *study);
 
 /* Writes the time spent to the store; at most every two seconds unless `now`. */
 enum status study_save_time(struct study *study, bool now, struct error *err);

@@ -37,7 +37,7 @@ enum status error_set(struct error *err, enum status status, const char *format,
 enum status error_prefix(struct error *err, const char *format, ...)
 {
     if (!err)
-        return FAILED;
+        return FAILED; /* the status went with the sentence; callers that care give an error */
     char joined[sizeof err->text];
     va_list args;
     va_start(args, format);

@@ -184,7 +184,7 @@ static void hand_over(struct rows *rows)
     struct arena *arena = &dataset->arena;
     dataset->count = rows->count;
     dataset->examples = arena_alloc(arena, rows->count * sizeof *rows->examples);
-    if (rows->count)
+    if (rows->examples)
         memcpy(dataset->examples, rows->examples, rows->count * sizeof *rows->examples);
 }
 
@@ -193,7 +193,7 @@ static void hand_over_skipped(struct rows *rows)
     struct dataset *dataset = rows->dataset;
     size_t bytes = dataset->skipped_listed * sizeof *rows->skipped;
     dataset->skipped = arena_alloc(&dataset->arena, bytes);
-    if (bytes)
+    if (rows->skipped)
         memcpy(dataset->skipped, rows->skipped, bytes);
 }
 

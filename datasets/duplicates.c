@@ -157,19 +157,21 @@ static const char *pair_end(const char *at)
 static size_t cut_words(const char *text, uint64_t *words)
 {
     size_t count = 0;
+    bool inside = false; /* the character before is part of a run without spaces */
     while (*text) {
         uint32_t code;
         const char *next = next_character(text, &code);
         if (!is_letter(code)) {
+            inside = false;
             text = next;
-        } else if (is_unspaced(code)) {
-            words[count++] = hash_quick(text, (size_t)(pair_end(next) - text));
-            text = next;
-        } else {
-            const char *end = word_end(next);
-            words[count++] = hash_quick(text, (size_t)(end - text));
-            text = end;
+            continue;
         }
+        bool unspaced = is_unspaced(code);
+        const char *end = unspaced ? pair_end(next) : word_end(next);
+        if (!unspaced || end > next || !inside)
+            words[count++] = hash_quick(text, (size_t)(end - text));
+        inside = unspaced;
+        text = unspaced ? next : end;
     }
     return count;
 }

@@ -56,7 +56,8 @@ struct excerpt excerpt(const char *bytes, size_t length)
 {
     struct excerpt out = {"'"};
     size_t used = append(&out, bytes, length, 40);
-    strcat(out.text, used < length ? "'..." : "'");
+    size_t end = strlen(out.text);
+    snprintf(out.text + end, sizeof out.text - end, "%s", used < length ? "'..." : "'");
     return out;
 }
 

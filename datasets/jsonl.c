@@ -50,9 +50,8 @@ static void describe_error(const struct reader *reader, size_t line, const json_
     default:
         break;
     }
-    error_set(reason, BAD_DATA, "%s:%zu:%d: this is not valid JSON (%s); %s.", reader->name,
-              line, found->column > 0 ? found->column : 1,
-              excerpt_clean(found->text).text, remedy);
+    error_set(reason, BAD_DATA, "%s:%zu:%d: this is not valid JSON (%s); %s.", reader->name, line,
+              found->column > 0 ? found->column : 1, excerpt_clean(found->text).text, remedy);
 }
 
 const char *jsonl_type_name(const json_t *value)

@@ -108,9 +108,10 @@ static enum status count_labels(struct dataset *dataset, const struct dataset *l
         if (!example->target)
             continue;
         example->label = dataset_label_index(dataset, example->target);
-        if (example->label < 0)
+        if (example->label >= 0)
+            dataset->labels[example->label].count++;
+        else if (like)
             return report_unknown(dataset, like, example, err);
-        dataset->labels[example->label].count++;
     }
     return OK;
 }
@@ -130,7 +131,7 @@ enum status labels_build(struct dataset *dataset, const struct dataset *like, st
         list_targets(dataset);
     if (!like && !choice && dataset->label_count == 1)
         return error_set(err, BAD_DATA,
-                         "%s: all %zu examples have the same label %s, so there is nothing to "
+                         "%s: all examples (%zu) have the same label %s, so there is nothing to "
                          "learn or to measure; add examples of at least one other class, or name "
                          "another column with --label.",
                          dataset->path, dataset->count,

@@ -88,16 +88,10 @@ static void find_facts(const struct plan *plan, const struct duplicates *found,
     find_conflicts(data, found->same, facts);
 }
 
-static const char **inputs_of(const struct dataset *data, const struct dataset *more,
-                              struct arena *arena)
+static void copy_inputs(const struct dataset *dataset, const char **texts)
 {
-    size_t extra = more ? more->count : 0;
-    const char **texts = arena_alloc(arena, (data->count + extra) * sizeof *texts);
-    for (size_t i = 0; i < data->count; i++)
-        texts[i] = data->examples[i].input;
-    for (size_t i = 0; i < extra; i++)
-        texts[data->count + i] = more->examples[i].input;
-    return texts;
+    for (size_t i = 0; i < dataset->count; i++)
+        texts[i] = dataset->examples[i].input;
 }
 
 /* Numbers the groups in the order of their first examples. */
@@ -318,8 +312,11 @@ static void find_leaks(const struct plan *plan, const struct dataset *test, stru
     struct arena scratch;
     arena_init(&scratch, NULL);
     size_t n = plan->data->count;
+    const char **texts = arena_alloc(&scratch, (n + test->count) * sizeof *texts);
+    copy_inputs(plan->data, texts);
+    copy_inputs(test, texts + n);
     struct duplicates found;
-    duplicates_find(inputs_of(plan->data, test, &scratch), n + test->count, &scratch, &found);
+    duplicates_find(texts, n + test->count, &scratch, &found);
     bool *leaked = arena_zalloc(&scratch, test->count * sizeof *leaked);
     for (size_t i = 0; i < test->count; i++) {
         size_t same = found.same[n + i];
@@ -397,8 +394,10 @@ enum status split_make(const struct dataset *data, const struct dataset *test,
     struct plan plan = {.data = data};
     arena_init(&plan.scratch, NULL);
     arena_init(&split->arena, NULL);
+    const char **texts = arena_alloc(&plan.scratch, data->count * sizeof *texts);
+    copy_inputs(data, texts);
     struct duplicates found;
-    duplicates_find(inputs_of(data, NULL, &plan.scratch), data->count, &plan.scratch, &found);
+    duplicates_find(texts, data->count, &plan.scratch, &found);
     list_groups(&plan, found.group);
     list_strata(&plan, o.seed);
     find_facts(&plan, &found, &split->facts);

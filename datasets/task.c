@@ -140,10 +140,12 @@ static bool is_option(const char *line, char letter)
 int task_count_options(const char *input)
 {
     int count = 0;
-    for (const char *line = input; line && count < TASK_OPTIONS;) {
+    const char *end;
+    for (const char *line = input; count < TASK_OPTIONS; line = end + 1) {
         count += is_option(line, (char)('A' + count));
-        line = strchr(line, '\n');
-        line += line != NULL;
+        end = strchr(line, '\n');
+        if (!end)
+            break;
     }
     return count;
 }
@@ -228,7 +230,7 @@ static void count_distinct(const char *const *sorted, struct traits *traits)
         traits->distinct++;
         traits->shared += next - i > 1 ? next - i : 0;
         traits->consecutive = traits->consecutive && is_whole(sorted[i]);
-        long value = traits->consecutive ? atol(sorted[i]) : 0;
+        long value = traits->consecutive ? strtol(sorted[i], NULL, 10) : 0;
         low = low < 0 || value < low ? value : low;
         high = value > high ? value : high;
     }

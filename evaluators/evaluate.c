@@ -41,6 +41,15 @@ static enum status on_step(void *context, const struct training_step *step, size
     return status;
 }
 
+/* Lets the technique learn in its own way, which counts as training without steps. */
+static enum status fit(struct run *run, const struct material *material, struct error *err)
+{
+    double start = clock_seconds();
+    enum status status = run->adapted->technique->fit(run->adapted, material, run->deadline, err);
+    run->outcome->record.train_seconds = measured(clock_seconds() - start);
+    return status;
+}
+
 static enum status train(struct run *run, const struct material *material, struct error *err)
 {
     struct training_hooks hooks = {.context = (void *)run->hooks, .step = on_step};
@@ -53,8 +62,21 @@ static enum status train(struct run *run, const struct material *material, struc
     record->train_seconds = measured(report->seconds);
     record->tokens_per_second_train = measured((double)report->tokens / report->seconds);
     record->prequential_nll = measured(report->prequential_nll);
-    adapted_save(run->adapted, run->arena, &run->outcome->artifact, &run->outcome->artifact_length);
-    record->artifact_bytes = measured((double)run->outcome->artifact_length);
+    return OK;
+}
+
+/* Learns what there is to learn and keeps it as bytes. */
+static enum status learn(struct run *run, const struct material *material, struct error *err)
+{
+    struct trial_outcome *outcome = run->outcome;
+    if (!run->adapted->parameters.count)
+        return OK;
+    enum status status =
+        run->adapted->technique->fit ? fit(run, material, err) : train(run, material, err);
+    if (status != OK)
+        return status;
+    adapted_save(run->adapted, run->arena, &outcome->artifact, &outcome->artifact_length);
+    outcome->record.artifact_bytes = measured((double)outcome->artifact_length);
     return OK;
 }
 
@@ -180,9 +202,7 @@ static enum status score(const struct run *run, struct error *err)
 static enum status run_stages(struct run *run, const struct material *material, bool race,
                               struct error *err)
 {
-    enum status status = OK;
-    if (run->adapted->parameters.count)
-        status = train(run, material, err);
+    enum status status = learn(run, material, err);
     if (status != OK || race)
         return status;
     if (run->hooks && run->hooks->progress)
@@ -192,9 +212,9 @@ static enum status run_stages(struct run *run, const struct material *material, 
 }
 
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
-                      size_t examples, uint64_t seed, bool race, const struct trial_hooks *hooks,
-                      const struct deadline *deadline, struct arena *arena,
-                      struct trial_outcome *outcome, struct error *err)
+                           size_t examples, uint64_t seed, bool race,
+                           const struct trial_hooks *hooks, const struct deadline *deadline,
+                           struct arena *arena, struct trial_outcome *outcome, struct error *err)
 {
     struct engine *engine = evaluator->engine;
     struct material material = {
@@ -226,10 +246,10 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
 }
 
 enum status evaluate_test(const struct evaluator *evaluator, const struct setting *setting,
-                              size_t examples, uint64_t seed, const void *artifact, size_t length,
-                              const struct deadline *deadline, struct arena *arena,
-                              struct prediction **predictions, struct metric_value *value,
-                              struct error *err)
+                          size_t examples, uint64_t seed, const void *artifact, size_t length,
+                          const struct deadline *deadline, struct arena *arena,
+                          struct prediction **predictions, struct metric_value *value,
+                          struct error *err)
 {
     struct material material = {
         .data = evaluator->data, .rows = evaluator->split->train, .count = examples, .seed = seed};

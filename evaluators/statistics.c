@@ -58,8 +58,10 @@ double normal_quantile(double p)
 static double stirling_error(double z)
 {
     double sum = 0;
-    for (; z < 16; z++)
+    while (z < 16) {
         sum += (z + 0.5) * log1p(1 / z) - 1;
+        z += 1;
+    }
     double s = 1 / (z * z);
     return sum + (1.0 / 12 - s * (1.0 / 360 -
                                   s * (1.0 / 1260 -

@@ -169,8 +169,8 @@ enum claim {
 };
 
 /* Takes a trial that is planned, interrupted or left behind, atomically. Left behind means
- * `running` by a process of this machine that is gone (or of an earlier boot), or without a sign of
- * life for 60 s. */
+ * `running` by a process of this machine that is gone (or of an earlier boot), or by one whose life
+ * cannot be told (such as one on another machine) and that gave no sign of it for 60 s. */
 enum status trial_claim(struct store *store, int64_t id, enum claim *claim, struct error *err);
 
 /* A sign of life; call it between micro-batches, it writes at most every 10 s. FAILED when the

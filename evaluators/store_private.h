@@ -28,8 +28,13 @@ struct process {
 
 struct process process_self(void);
 
-/* True when it is sure that `other` has ended: it ran on the machine of `self`. */
-bool process_is_gone(const struct process *self, const struct process *other);
+enum life {
+    LIFE_GONE,    /* it has ended for sure */
+    LIFE_ALIVE,   /* it runs for sure */
+    LIFE_UNKNOWN, /* it ran on another machine, or cannot be told from a later process */
+};
+
+enum life process_life(const struct process *self, const struct process *other);
 
 /* ---- store.c -------------------------------------------------------------------------------- */
 

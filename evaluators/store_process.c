@@ -57,15 +57,18 @@ struct process process_self(void)
     return self;
 }
 
-bool process_is_gone(const struct process *self, const struct process *other)
+enum life process_life(const struct process *self, const struct process *other)
 {
     if (strcmp(self->host, other->host) != 0)
-        return false;
+        return LIFE_UNKNOWN;
     if (strcmp(self->boot_id, other->boot_id) != 0)
-        return true;
+        return LIFE_GONE;
     char state;
     int64_t start;
-    if (read_stat(other->pid, &state, &start))
-        return state == 'Z' || state == 'X' || (other->start && start != other->start);
-    return kill((pid_t)other->pid, 0) != 0 && errno == ESRCH;
+    if (read_stat(other->pid, &state, &start)) {
+        if (state == 'Z' || state == 'X' || (other->start && start != other->start))
+            return LIFE_GONE;
+        return other->start ? LIFE_ALIVE : LIFE_UNKNOWN;
+    }
+    return kill((pid_t)other->pid, 0) != 0 && errno == ESRCH ? LIFE_GONE : LIFE_UNKNOWN;
 }

@@ -133,14 +133,16 @@ static bool is_ours(const struct store *store, const struct holding *holding)
            owner.start == store->self.start;
 }
 
+/* A process that lives for sure may be silent for long: it may answer a hundred questions without a
+ * pause, or be stopped by Ctrl-Z. */
 static bool is_left_behind(const struct store *store, const struct holding *holding)
 {
     if (holding->status != TRIAL_RUNNING)
         return false;
-    if (clock_unix_ms() - holding->heartbeat_ms > SILENCE_MS)
-        return true;
     struct process owner = process_of(holding);
-    return process_is_gone(&store->self, &owner);
+    enum life life = process_life(&store->self, &owner);
+    bool silent = clock_unix_ms() - holding->heartbeat_ms > SILENCE_MS;
+    return life == LIFE_GONE || (life == LIFE_UNKNOWN && silent);
 }
 
 enum status trial_status_of(struct store *store, int64_t id, enum trial_status *status,
@@ -158,7 +160,7 @@ enum status trial_status_of(struct store *store, int64_t id, enum trial_status *
 enum status trial_own(struct store *store, int64_t id, struct error *err)
 {
     struct arena arena;
-    struct holding holding;
+    struct holding holding = {0};
     arena_init(&arena, NULL);
     enum status status = read_holding(store, id, &arena, &holding, err);
     if (!status && holding.status != TRIAL_RUNNING)
@@ -313,7 +315,7 @@ enum status trial_claim(struct store *store, int64_t id, enum claim *claim, stru
     if (status)
         return status;
     struct arena arena;
-    struct holding holding;
+    struct holding holding = {0};
     arena_init(&arena, NULL);
     enum claim found = CLAIM_OTHER;
     status = read_holding(store, id, &arena, &holding, err);

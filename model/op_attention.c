@@ -42,14 +42,20 @@ static int ancestors(const struct layout *layout, const struct segment *segment)
     return count;
 }
 
-static struct piece rows_of(const struct segment *segment, struct tensor *k, struct tensor *v)
+/* In a forward pass there are no gradients yet; a frozen parameter may have one and keeps it. */
+static real *grad_at(const struct tensor *t, size_t at)
 {
-    size_t at = (size_t)segment->start * (size_t)k->cols;
+    return t->needs_grad && t->grad ? t->grad + at : NULL;
+}
+
+static struct piece rows_of(const struct tensor *k, const struct tensor *v, int start, int length)
+{
+    size_t at = (size_t)start * (size_t)k->cols;
     return (struct piece){.k = k->data + at,
                           .v = v->data + at,
-                          .dk = k->grad ? k->grad + at : NULL,
-                          .dv = v->grad ? v->grad + at : NULL,
-                          .length = segment->length};
+                          .dk = grad_at(k, at),
+                          .dv = grad_at(v, at),
+                          .length = length};
 }
 
 static struct piece rows_cached(const struct cache *cache, int layer)
@@ -69,15 +75,16 @@ static struct context find_context(struct tape *tape, const struct attention *ho
     context.pieces = arena_alloc(tape->arena, (size_t)context.n_pieces * sizeof(struct piece));
     struct piece *piece = context.pieces + context.n_pieces;
     const struct segment *s = segment;
-    *--piece = rows_of(s, k, v);
-    for (; s->parent >= 0; *--piece = rows_of(s, k, v))
+    *--piece = rows_of(k, v, s->start, s->length);
+    while (s->parent >= 0) {
         s = &how->layout->segments[s->parent];
+        *--piece = rows_of(k, v, s->start, s->length);
+    }
     for (const struct cache *c = s->cache; c; c = c->parent)
         if (c->length > 0) /* a product over no rows need not write its result */
             *--piece = rows_cached(c, how->layer);
     if (past_k)
-        *--piece =
-            (struct piece){past_k->data, past_v->data, past_k->grad, past_v->grad, past_k->rows};
+        *--piece = rows_of(past_k, past_v, 0, past_k->rows);
     for (int i = 0; i < context.n_pieces; i++)
         context.length += context.pieces[i].length;
     return context;

@@ -58,6 +58,9 @@ struct tensor *op_attention(struct tape *tape, struct tensor *q, struct tensor *
 /* silu(gate) * up (Shazeer 2020, equation 6). */
 struct tensor *op_swiglu(struct tape *tape, struct tensor *gate, struct tensor *up);
 
+/* max(x, 0). In place. */
+struct tensor *op_relu(struct tape *tape, struct tensor *x);
+
 struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y);
 
 /* Each row of x times the vector `scale` (1, cols): IA3 (Liu et al. 2022, equation 1). */

@@ -1,7 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/transformer.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* The weights of a layer by number: its norms, then its projections. */
+enum { ATTENTION_NORM, FEED_FORWARD_NORM, FIRST_SITE, LAYER_WEIGHTS = FIRST_SITE + N_SITES };
+
+/* Number of the first layer's first weight. */
+static int first_layer_weight(const struct model *model)
+{
+    return model->output.data == model->embedding.data ? 2 : 3;
+}
+
+int model_weight_count(const struct model *model)
+{
+    return first_layer_weight(model) + model->n_layer * LAYER_WEIGHTS;
+}
+
+const struct tensor *model_weight(const struct model *model, int number)
+{
+    int in_layers = number - first_layer_weight(model);
+    if (in_layers < 0)
+        return number == 0 ? &model->embedding : number == 1 ? &model->output_norm : &model->output;
+    const struct layer *layer = &model->layers[in_layers / LAYER_WEIGHTS];
+    int part = in_layers % LAYER_WEIGHTS;
+    if (part == ATTENTION_NORM)
+        return &layer->attention_norm;
+    return part == FEED_FORWARD_NORM ? &layer->feed_forward_norm
+                                     : &layer->linear[part - FIRST_SITE];
+}
+
+int model_weight_number(const struct model *model, const struct tensor *weight)
+{
+    int first = first_layer_weight(model);
+    if (weight == &model->embedding)
+        return 0;
+    if (weight == &model->output_norm)
+        return 1;
+    if (weight == &model->output)
+        return first == 3 ? 2 : 0;
+    size_t at = (size_t)((const char *)weight - (const char *)model->layers) / sizeof(struct layer);
+    const struct layer *layer = &model->layers[at];
+    int number = first + (int)at * LAYER_WEIGHTS;
+    if (weight == &layer->attention_norm)
+        return number + ATTENTION_NORM;
+    if (weight == &layer->feed_forward_norm)
+        return number + FEED_FORWARD_NORM;
+    return number + FIRST_SITE + (int)(weight - layer->linear);
+}
+
+static const char *layer_weight_name(int part)
+{
+    if (part == ATTENTION_NORM)
+        return "attn_norm";
+    return part == FEED_FORWARD_NORM ? "ffn_norm" : site_name((enum site)(part - FIRST_SITE))->gguf;
+}
+
+void model_weight_name(const struct model *model, int number, char name[WEIGHT_NAME_BYTES])
+{
+    static const char *const outside[] = {"token_embd", "output_norm", "output"};
+    int in_layers = number - first_layer_weight(model);
+    if (in_layers < 0)
+        snprintf(name, WEIGHT_NAME_BYTES, "%s.weight", outside[number]);
+    else
+        snprintf(name, WEIGHT_NAME_BYTES, "blk.%d.%s.weight", in_layers / LAYER_WEIGHTS,
+                 layer_weight_name(in_layers % LAYER_WEIGHTS));
+}
 
 static struct tensor *weight_of(struct pass *pass, struct tensor *frozen)
 {
@@ -108,6 +173,16 @@ static struct tensor *run_layer(struct pass *pass, int layer, struct tensor *h,
     return op_add(tape, h, after_branch(pass, layer, BRANCH_FEED_FORWARD, x, y));
 }
 
+static struct tensor *virtual_tokens(struct pass *pass)
+{
+    if (!pass->attachment || !pass->attachment->virtual_tokens)
+        return NULL;
+    for (int r = 0; r < pass->layout->rows; r++)
+        if (pass->layout->tokens[r] < 0)
+            return pass->attachment->virtual_tokens(pass);
+    return NULL;
+}
+
 struct tensor *transformer_forward(struct pass *pass)
 {
     const struct model *model = pass->model;
@@ -115,9 +190,7 @@ struct tensor *transformer_forward(struct pass *pass)
     struct tape *tape = pass->tape;
     struct tensor *cos_sin = tape_tensor(tape, layout->rows, model->n_rotated);
     rope_table(layout, model->rope_frequencies, cos_sin);
-    struct tensor *extra = NULL;
-    if (pass->attachment && pass->attachment->virtual_tokens)
-        extra = pass->attachment->virtual_tokens(pass);
+    struct tensor *extra = virtual_tokens(pass);
     struct tensor *table = weight_of(pass, (struct tensor *)&model->embedding);
     struct tensor *h = op_embedding(tape, table, extra, layout->tokens, layout->rows);
     struct tensor *kept = tape->recording ? NULL : tape_tensor(tape, layout->rows, model->n_embd);

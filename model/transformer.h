@@ -14,7 +14,7 @@
 struct gguf;
 struct tokenizer;
 
-/* The linear projections of a layer, in the order in which they run. */
+/* The linear projections of a layer, in the order of the files. */
 enum site { SITE_Q, SITE_K, SITE_V, SITE_O, SITE_GATE, SITE_UP, SITE_DOWN, N_SITES };
 
 /* The two residual branches of a layer. */
@@ -57,6 +57,20 @@ enum status model_load(struct model **model, const char *path, struct error *err
 enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err);
 void model_free(struct model *model); /* NULL is fine */
 
+/* The weights of a model by number: 0 is the embedding, 1 the output norm, 2 the output head unless
+ * it is tied to the embedding; then come, layer by layer, the two norms and the projections in the
+ * order of enum site. Both ways take constant time. */
+int model_weight_count(const struct model *model);
+const struct tensor *model_weight(const struct model *model, int number);
+
+/* `weight` must be one of the model's; a tied output head has the number of the embedding. */
+int model_weight_number(const struct model *model, const struct tensor *weight);
+
+enum { WEIGHT_NAME_BYTES = 64 };
+
+/* The name of a weight in a GGUF file, "blk.0.attn_q.weight". */
+void model_weight_name(const struct model *model, int number, char name[WEIGHT_NAME_BYTES]);
+
 struct pass;
 
 /* What a technique adds to a pass. Every hook may be NULL; each gets `pass`, whose `self` and
@@ -74,10 +88,11 @@ struct attachment {
     /* Keys and values that every token of a layer sees first, (n, n_head_kv * head_dim), after
      * rotation (prefix tuning). */
     void (*past)(struct pass *pass, int layer, struct tensor **keys, struct tensor **values);
-    /* Rows for the virtual tokens of the layout, (n, n_embd) (prompt and p-tuning). */
+    /* Rows for the virtual tokens of the layout, (n, n_embd) (prompt and p-tuning). Not asked when
+     * the layout has none, as behind a cached prompt. */
     struct tensor *(*virtual_tokens)(struct pass *pass);
-    /* What stands in for a frozen weight (full fine-tuning, norm tuning); `layer` is -1 for the
-     * embedding, the output norm and the output head. */
+    /* What stands in for a frozen weight, which is one of pass->model's: model_weight_number tells
+     * which (full fine-tuning, norm tuning). */
     struct tensor *(*weight)(struct pass *pass, struct tensor *weight);
 };
 

@@ -17,6 +17,8 @@ void human_seconds(struct text *out, struct measured seconds)
     double s = seconds.value;
     if (!seconds.known) {
         text_add(out, "-");
+    } else if (s > 0 && s < 0.05) {
+        text_add(out, "<0.1 s");
     } else if (s < 59.5) {
         add_short(out, s, " s");
     } else if (s < 3599.5) {

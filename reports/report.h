@@ -42,8 +42,8 @@ struct reason {
 /* One technique in the ranking. */
 struct ranked {
     int rank; /* from 1; techniques that tie have their own numbers and name each other */
-    const char *technique, *family;
     enum standing_status status;
+    const char *technique, *family;
     const char *note;                  /* one sentence about the status, or "" */
     const char *setting;               /* JSON object */
     int64_t examples;                  /* training examples used */

@@ -442,24 +442,38 @@ static void add_trial_result(const struct page *page, const struct ranked *trial
     text_release(&line);
 }
 
-static void add_trial_costs(const struct page *page, const struct ranked *trial)
+static void add_trial_time(const struct page *page, const struct ranked *trial)
 {
     struct text facts = {0};
     human_seconds(&facts, trial->trial_seconds);
-    text_add(&facts, " in all, ");
-    human_seconds(&facts, trial->train_seconds);
-    text_printf(&facts, " to train on %lld examples", (long long)trial->examples);
+    text_add(&facts, " in all");
+    if (trial->train_seconds.known) {
+        text_add(&facts, ", ");
+        human_seconds(&facts, trial->train_seconds);
+        text_add(&facts, " of it to train");
+    }
+    text_printf(&facts, "; learned from %lld examples", (long long)trial->examples);
     add_facts(page, "Time", &facts);
     human_milliseconds(&facts, trial->latency_ms);
     if (trial->tokens_per_request.known)
         text_printf(&facts, ", %.0f tokens", trial->tokens_per_request.value);
     add_facts(page, "Request", &facts);
+}
+
+static void add_trial_space(const struct page *page, const struct ranked *trial)
+{
+    struct text facts = {0};
     human_bytes(&facts, trial->peak_memory_bytes);
-    text_add(&facts, " beyond the weights of the model at most");
+    text_add(&facts, " at most, the weights of the model included");
     add_facts(page, "Memory", &facts);
+    if (!trial->trainable_parameters.known || trial->trainable_parameters.value <= 0)
+        return;
     human_count(&facts, trial->trainable_parameters);
-    text_add(&facts, " trained parameters, kept in ");
-    human_bytes(&facts, trial->artifact_bytes);
+    text_add(&facts, " trained parameters");
+    if (trial->artifact_bytes.known) {
+        text_add(&facts, ", kept in ");
+        human_bytes(&facts, trial->artifact_bytes);
+    }
     add_facts(page, "Size", &facts);
 }
 
@@ -471,7 +485,8 @@ void write_text_trial(const struct report *report, struct report_style style, st
     add_trial_result(&page, trial);
     text_add(&setting, trial->setting);
     add_facts(&page, "Setting", &setting);
-    add_trial_costs(&page, trial);
+    add_trial_time(&page, trial);
+    add_trial_space(&page, trial);
     text_add(out, "\n");
     add_warnings(&page);
     add_data(&page);

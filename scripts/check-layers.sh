@@ -37,6 +37,7 @@ openssl/*          base/hash.c
 jansson.h          base/json*.[ch]
 jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
 jansson.h          techniques/setting.c
+jansson.h          advisor/study.c
 jansson.h          reports/json.c
 cmocka.h           -
 '
@@ -69,12 +70,14 @@ function folder_of(path) { return path ~ /\// ? substr(path, 1, index(path, "/")
 
 function stem(path) { sub(/\.[ch]$/, "", path); return path }
 
+function words(text) { gsub(/ +/, " ", text); return text }
+
 function read_table(text, table,    i, n, line, cut, name) {
     n = split(text, line, "\n")
     for (i = 1; i <= n; i++) {
         cut = index(line[i], " ")
         name = substr(line[i], 1, cut - 1)
-        if (cut) table[name] = table[name] substr(line[i], cut)
+        if (cut) table[name] = table[name] words(substr(line[i], cut))
     }
 }
 

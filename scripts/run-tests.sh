@@ -80,7 +80,7 @@ print_failure() {
 
 # Why tests were skipped: the lines with the word in them that are the suite's own.
 print_skips() {
-    grep -i skipped "$1" | grep -vE '\[  SKIPPED \]|SKIPPED TEST' | sort -u | head -n 5 || true
+    grep -i skipped "$1" | grep -vE '^\[|\[  SKIPPED \]|SKIPPED TEST' | sort -u | head -n 5 || true
 }
 
 run_one() {

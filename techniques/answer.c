@@ -106,7 +106,7 @@ enum status adapted_answer(struct adapted *adapted, const struct example *const 
     for (size_t i = 0; i < count; i++)
         outcomes[i] = (struct outcome){.label = -1};
     if (adapted->technique->answer)
-        return adapted->technique->answer(adapted, examples, count, outcomes, err);
+        return adapted->technique->answer(adapted, examples, count, outcomes, arena, deadline, err);
     struct sequence *sequences;
     enum status status = prompt_encode(adapted, examples, count, false, arena, &sequences, err);
     if (status != OK)

@@ -22,12 +22,13 @@ static int compare_spellings(const void *a, const void *b)
     return (x->tokens.count > y->tokens.count) - (x->tokens.count < y->tokens.count);
 }
 
-/* How many tokens all spellings of [first, last) share, from `depth` on. */
+/* How many tokens all spellings of [first, last) share, from `depth` on. They part before the end,
+ * since each ends with the end token; one that is alone has nothing to part from. */
 static size_t shared(const struct spelling *spellings, int first, int last, size_t depth)
 {
     const struct tokens *a = &spellings[first].tokens, *b = &spellings[last - 1].tokens;
     size_t at = depth;
-    while (at < a->count && at < b->count && a->ids[at] == b->ids[at])
+    while (a != b && at < a->count && at < b->count && a->ids[at] == b->ids[at])
         at++;
     return at - depth;
 }

@@ -73,9 +73,12 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     return OK;
 }
 
-static enum status answer(const struct adapted *adapted, const struct example *const *examples,
-                          size_t count, struct outcome *outcomes, struct error *err)
+static enum status answer(struct adapted *adapted, const struct example *const *examples,
+                          size_t count, struct outcome *outcomes, struct arena *arena,
+                          const struct deadline *deadline, struct error *err)
 {
+    (void)arena;
+    (void)deadline;
     (void)err;
     const struct majority *m = adapted->self;
     for (size_t i = 0; i < count; i++) {

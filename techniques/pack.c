@@ -132,3 +132,18 @@ void pack_scoring(const struct adapted *adapted, const struct sequence *sequence
         add_example(adapted, &sequences[i], &b, segment_of);
     *layout = finish(&b);
 }
+
+void pack_requests(const struct adapted *adapted, const struct sequence *sequences, size_t count,
+                   struct arena *arena, struct layout *layout)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += (size_t)sequences[i].request;
+    struct builder b = builder_for(arena, rows, count, count);
+    int before = adapted->past_rows + (int)adapted->prefix.count;
+    for (size_t i = 0; i < count; i++) {
+        add_segment(&b, sequences[i].ids, sequences[i].request, -1, adapted->prefix_cache, before);
+        b.scored[b.n_scored++] = b.rows - 1;
+    }
+    *layout = finish(&b);
+}

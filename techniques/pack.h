@@ -40,4 +40,8 @@ void pack_training(const struct adapted *adapted, const struct sequence *sequenc
 void pack_scoring(const struct adapted *adapted, const struct sequence *sequences, size_t count,
                   struct arena *arena, struct layout *layout);
 
+/* A batch for reading requests behind the cached prefix: one segment each, its last row scored. */
+void pack_requests(const struct adapted *adapted, const struct sequence *sequences, size_t count,
+                   struct arena *arena, struct layout *layout);
+
 #endif

@@ -79,10 +79,12 @@ struct setting setting_default(const struct technique *technique)
 
 static bool is_choice(const char *choices, const char *text)
 {
-    size_t length = strlen(text);
+    size_t length = strcspn(text, "|");
+    if (!length || text[length])
+        return false;
     for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
         if (!strncmp(at, text, length) && (at[length] == '|' || !at[length]))
-            return length > 0;
+            return true;
     return false;
 }
 
@@ -102,6 +104,9 @@ static enum status parse_value(const struct setting *setting, const struct hyper
                                const char *text, struct value *value, struct error *err)
 {
     value->text = text;
+    if (h->kind == VALUE_TEXT && !utf8_valid(text, strlen(text), NULL)) /* JSON could not keep it */
+        return error_set(err, USAGE, "%s: %s is not valid UTF-8; expected text",
+                         setting->technique->name, h->name);
     if (h->kind == VALUE_TEXT)
         return OK;
     if (h->kind == VALUE_CHOICE)

@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "datasets/dataset.h"
 #include "model/engine.h"
@@ -62,7 +63,7 @@ struct cost {
 
 struct technique {
     const char *name;    /* "lora" */
-    const char *family;  /* "baseline", "prompt", "prompt_learning", "peft", "full" */
+    const char *family;  /* "baseline", "prompt", "head", "prompt_learning", "peft", "full" */
     const char *summary; /* one line, for lists */
     unsigned needs;      /* enum technique_needs */
     int minimum_examples;
@@ -88,9 +89,15 @@ struct technique {
     enum status (*attach)(struct adapted *adapted, const struct material *material,
                           struct error *err);
 
-    /* Answers without asking the model (baselines). NULL: the model answers. */
-    enum status (*answer)(const struct adapted *adapted, const struct example *const *examples,
-                          size_t count, struct outcome *outcomes, struct error *err);
+    /* Learns the parameters in its own way. NULL: the common trainer, if there are any. */
+    enum status (*fit)(struct adapted *adapted, const struct material *material,
+                       const struct deadline *deadline, struct error *err);
+
+    /* Answers in its own way (baselines, heads on features); arrays of the outcomes live in
+     * `arena`. NULL: labels are scored or text is decoded behind the prompt. */
+    enum status (*answer)(struct adapted *adapted, const struct example *const *examples,
+                          size_t count, struct outcome *outcomes, struct arena *arena,
+                          const struct deadline *deadline, struct error *err);
 };
 
 /* The registered techniques in turn, in the order of a report; NULL when past the last. */

@@ -16,6 +16,7 @@ static struct {
     enum fault fault;
     long at;     /* number of the write, from 1, that fails; later ones fail too */
     long writes; /* writes and syncs so far */
+    long syncs;
 } disk;
 
 /* SQLite's method tables in use, each with a copy whose writes go through disk_write. */
@@ -56,6 +57,7 @@ static int disk_sync(sqlite3_file *file, int flags)
 {
     (void)file;
     (void)flags;
+    disk.syncs++;
     int state = disk_state();
     if (state != SQLITE_OK && disk.fault == FAULT_KILL)
         raise(SIGKILL);
@@ -99,6 +101,7 @@ static inline void disk_set(enum fault fault, long at)
     disk.fault = fault;
     disk.at = at;
     disk.writes = 0;
+    disk.syncs = 0;
 }
 
 #endif

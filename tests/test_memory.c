@@ -163,6 +163,29 @@ static void test_arena_reserve(void **state)
     assert_int_equal(atomic_load(&meter.now), 0);
 }
 
+/* A block that no kept chunk can hold goes between them; none is lost. */
+static void test_arena_grows_in_between(void **state)
+{
+    (void)state;
+    struct meter meter = {0};
+    struct arena arena;
+    arena_init(&arena, &meter);
+    for (int i = 0; i < 4; i++)
+        arena_alloc(&arena, CHUNK);
+    size_t held = arena_held(&arena);
+    for (int i = 2; i < 5; i++) {
+        arena_clear(&arena);
+        arena_alloc(&arena, 1);
+        size_t size = (size_t)i * CHUNK;
+        memset(arena_alloc(&arena, size), 1, size);
+        assert_true(arena_held(&arena) >= held + size);
+        held = arena_held(&arena);
+        assert_int_equal(atomic_load(&meter.now), held);
+    }
+    arena_release(&arena);
+    assert_int_equal(atomic_load(&meter.now), 0);
+}
+
 /* An arena of many chunks becomes one that holds the same rounds in one piece. */
 static void test_arena_consolidate(void **state)
 {
@@ -230,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_arena_strings),
         cmocka_unit_test(test_arena_marks),
         cmocka_unit_test(test_arena_reserve),
+        cmocka_unit_test(test_arena_grows_in_between),
         cmocka_unit_test(test_arena_consolidate),
         cmocka_unit_test(test_meter),
     };

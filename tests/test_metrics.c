@@ -199,6 +199,49 @@ static void test_intervals(void **state)
     each_set(check_intervals);
 }
 
+/* Every bin counts by itself: neighbours that err in opposite directions do not make up for each
+ * other. A limit belongs to the bin below it. */
+static void test_calibration_bins(void **state)
+{
+    (void)state;
+    static const struct {
+        double probability[2];
+        bool correct[2];
+        double expected;
+    } rows[] = {
+        {{0.85, 0.95}, {true, false}, 0.55}, {{0.05, 0.15}, {true, false}, 0.55},
+        {{0.9, 0.95}, {true, false}, 0.525}, {{0.85, 0.9}, {true, false}, 0.375},
+        {{0, 0.1}, {true, false}, 0.45},     {{1, 1}, {true, true}, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct prediction predictions[2] = {{.scored = true}, {.scored = true}};
+        for (int k = 0; k < 2; k++) {
+            predictions[k].probability = rows[i].probability[k];
+            predictions[k].correct = rows[i].correct[k];
+        }
+        double found = metric_find("calibration_error")->value(predictions, 2, 0);
+        if (!near(found, rows[i].expected))
+            fail_msg("row %zu: %.17g, expected %g", i, found, rows[i].expected);
+    }
+}
+
+/* Resampling makes a perfect calibration error worse, never better; the interval holds the value
+ * all the same. */
+static void test_interval_holds_value(void **state)
+{
+    (void)state;
+    struct prediction predictions[40];
+    struct metric_value found;
+    for (int i = 0; i < 40; i++)
+        predictions[i] =
+            (struct prediction){.scored = true, .probability = 0.5, .correct = i % 2 == 0};
+    struct bootstrap options = {.resamples = 500, .seed = 1, .confidence = 0.5};
+    assert_int_equal(
+        metric_measure(metric_find("calibration_error"), predictions, 40, 0, options, &found, NULL),
+        OK);
+    assert_true(found.value == 0 && found.low == 0 && found.high > 0.02);
+}
+
 /* ---- Texts ---------------------------------------------------------------------------------- */
 
 static void test_text_metrics(void **state)
@@ -312,10 +355,11 @@ static void test_refused_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_classes),      cmocka_unit_test(test_intervals),
-        cmocka_unit_test(test_text_metrics), cmocka_unit_test(test_table),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_refused_options),
+        cmocka_unit_test(test_values),           cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_classes),          cmocka_unit_test(test_intervals),
+        cmocka_unit_test(test_calibration_bins), cmocka_unit_test(test_interval_holds_value),
+        cmocka_unit_test(test_text_metrics),     cmocka_unit_test(test_table),
+        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_refused_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,6 +222,31 @@ static void test_swiglu(void **state)
     check_all(cases, COUNT(cases));
 }
 
+static struct tensor *run_relu(struct tape *tape, struct tensor **x, const struct extra *extra)
+{
+    (void)extra;
+    return op_relu(tape, x[0]);
+}
+
+static void plain_relu(struct tensor **x, const struct extra *extra, struct tensor *out)
+{
+    (void)extra;
+    for (size_t i = 0; i < tensor_size(out); i++)
+        out->data[i] = x[0]->data[i] < 0 ? 0 : x[0]->data[i];
+}
+
+static void test_relu(void **state)
+{
+    (void)state;
+    static const struct operator op = {"relu", run_relu, plain_relu, true, false};
+    static const struct operator_case cases[] = {
+        {&op, "one number", {{1, 1, 0}}, 1, 1, {0}},
+        {&op, "one row", {{1, 9, 0}}, 1, 9, {0}},
+        {&op, "rows", {{6, 7, 0}}, 6, 7, {0}},
+    };
+    check_all(cases, COUNT(cases));
+}
+
 static struct tensor *run_add(struct tape *tape, struct tensor **x, const struct extra *extra)
 {
     (void)extra;
@@ -909,6 +934,7 @@ int main(void)
         cmocka_unit_test(test_linear_add),
         cmocka_unit_test(test_rms_norm),
         cmocka_unit_test(test_swiglu),
+        cmocka_unit_test(test_relu),
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_scale),
         cmocka_unit_test(test_rope),

@@ -105,6 +105,13 @@ static void test_uniform(void **state)
         chi_square += pow(bins[i] - expected, 2) / expected;
     assert_true(chi_square < 43.8); /* 19 degrees of freedom, p = 0.001 */
     assert_true(fabs(sum / DRAWS - 0.5) < 0.005);
+    struct random most = {.state = 0x31628AF67B2131ABu}, least = {.state = 0x61C8864680B583EBu};
+    assert_true(random_next(&(struct random){most.state}) == UINT64_MAX);
+    assert_true(random_next(&(struct random){least.state}) == 0);
+    assert_true(isfinite(random_normal(&(struct random){most.state})));
+    assert_true(isfinite(random_normal(&(struct random){least.state})));
+    assert_true(random_uniform(&most) == 1 - 0x1p-53);
+    assert_true(random_uniform(&least) == 0);
 }
 
 static void test_normal(void **state)

@@ -451,17 +451,16 @@ static void test_plain_cut(void **state)
     (void)state;
     static const struct {
         const char *from;
-        int columns;
+        int columns, used;
         const char *to;
-        int used;
-    } rows[] = {{"short", 5, "short", 5},
-                {"longer", 5, "long\u2026", 5},
-                {"longer", 1, "\u2026", 1},
-                {"\u6F22\u5B57\u6F22", 6, "\u6F22\u5B57\u6F22", 6},
-                {"\u6F22\u5B57\u6F22", 5, "\u6F22\u5B57\u2026", 5},
-                {"\u6F22\u5B57\u6F22", 4, "\u6F22\u2026", 3}, /* half a letter does not fit */
-                {"e\u0301e\u0301e\u0301", 2, "e\u0301\u2026", 2},
-                {"\033[1m", 12, "<U+001B>[1m", 11}};
+    } rows[] = {{"short", 5, 5, "short"},
+                {"longer", 5, 5, "long\u2026"},
+                {"longer", 1, 1, "\u2026"},
+                {"\u6F22\u5B57\u6F22", 6, 6, "\u6F22\u5B57\u6F22"},
+                {"\u6F22\u5B57\u6F22", 5, 5, "\u6F22\u5B57\u2026"},
+                {"\u6F22\u5B57\u6F22", 4, 3, "\u6F22\u2026"}, /* half a letter does not fit */
+                {"e\u0301e\u0301e\u0301", 2, 2, "e\u0301\u2026"},
+                {"\033[1m", 12, 11, "<U+001B>[1m"}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct text out = {0};
         assert_int_equal(plain_cut(&out, rows[i].from, rows[i].columns), rows[i].used);
@@ -503,6 +502,7 @@ static void test_human_numbers(void **state)
         const char *expected;
     } rows[] = {{human_seconds, 0, "0 s"},
                 {human_seconds, 0.84, "0.8 s"},
+                {human_seconds, 4e-5, "<0.1 s"},
                 {human_seconds, 12.4, "12 s"},
                 {human_seconds, 59.6, "1m00s"},
                 {human_seconds, 3599.7, "1h00m"},

@@ -191,7 +191,15 @@ static void plant_older(const struct place *place)
     raw_sql(place->file, "PRAGMA user_version = 0");
 }
 
-/* Garbage in the middle, and a journal that says the last writer did not end well. */
+/* A journal that says the last writer did not end well. */
+static void leave_journal(const struct place *place)
+{
+    char journal[400];
+    snprintf(journal, sizeof journal, "%s-wal", place->file);
+    write_file(journal, "left behind", 11);
+}
+
+/* Garbage in the middle. */
 static void plant_damaged(const struct place *place)
 {
     store_close(start(place, 200));
@@ -203,18 +211,14 @@ static void plant_damaged(const struct place *place)
             fputc(0xA5, file);
     }
     fclose(file);
-    char journal[400];
-    snprintf(journal, sizeof journal, "%s-wal", place->file);
-    write_file(journal, "left behind", 11);
+    leave_journal(place);
 }
 
 static void plant_cut(const struct place *place)
 {
     store_close(start(place, 200));
     assert_int_equal(truncate(place->file, 4096 * 5), 0);
-    char journal[400];
-    snprintf(journal, sizeof journal, "%s-wal", place->file);
-    write_file(journal, "left behind", 11);
+    leave_journal(place);
 }
 
 struct refusal {
@@ -257,6 +261,42 @@ static void test_no_studies(void **state)
         must_refuse(status, rows[i].status, &err, place->file);
         place_empty(place);
     }
+}
+
+/* Many events, and their last pages overwritten: nothing that opening a file reads. */
+static void plant_hidden_damage(const struct place *place)
+{
+    struct error err = {0};
+    struct store *store = start(place, 1);
+    char text[500];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    for (int i = 0; i < 200; i++)
+        must(store_log(store, "note", text, &err), &err);
+    store_close(store);
+    FILE *file = fopen(place->file, "r+b");
+    assert_non_null(file);
+    for (long page = 1; page <= 8; page++) {
+        fseek(file, -4096 * page, SEEK_END);
+        fputc(0xA5, file);
+    }
+    fclose(file);
+}
+
+/* After an unclean end the whole file is looked at, otherwise only by store_check. */
+static void test_hidden_damage(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    struct text findings = {0};
+    struct store *store;
+    plant_hidden_damage(place);
+    store = must_open(place->file, STORE_EXISTING);
+    assert_int_equal(store_check(store, &findings, &err), FAILED);
+    store_close(store);
+    text_release(&findings);
+    leave_journal(place);
+    must_refuse(store_open(place->file, STORE_EXISTING, &store, &err), FAILED, &err, "damaged");
 }
 
 /* A file of another program is left exactly as it was. */
@@ -429,6 +469,21 @@ static void test_test_side_later(void **state)
     store_close(store);
 }
 
+/* A result on the test side without its predictions cannot be replaced either. */
+static void test_test_side_opens_once(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    struct store *store = start(place, 1);
+    must_claim(store, 1, CLAIM_OURS);
+    struct trial_record record = small_result(1);
+    record.test_metric = measured(0.6);
+    must(trial_finish(store, &record, &(struct trial_predictions){0}, &err), &err);
+    must_refuse(trial_test(store, 1, 0.9, NULL, 0, &err), FAILED, &err, "has some");
+    assert_true(read_trial(place, store, 1).test_metric.value == 0.6);
+    store_close(store);
+}
+
 /* Nothing of a refused result is written. */
 static void test_refused_results(void **state)
 {
@@ -518,9 +573,10 @@ static void test_left_behind(void **state)
         {"heartbeat_ms = heartbeat_ms", false},
         {"boot_id = 'another start'", true},
         {"pid = 2147483647", true},
-        {"process_start = process_start + 1", true}, /* the number was given out again */
-        {"heartbeat_ms = heartbeat_ms - 61000", true},
-        {"heartbeat_ms = heartbeat_ms - 50000", false},
+        {"process_start = process_start + 1", true},      /* the number was given out again */
+        {"heartbeat_ms = heartbeat_ms - 3600000", false}, /* silent, but it lives */
+        {"process_start = 0, heartbeat_ms = heartbeat_ms - 61000", true},
+        {"process_start = 0, heartbeat_ms = heartbeat_ms - 50000", false},
         {"host = 'elsewhere', pid = 2147483647", false},
         {"host = 'elsewhere', heartbeat_ms = heartbeat_ms - 61000", true},
         {"host = 'elsewhere', boot_id = 'x'", false},
@@ -577,6 +633,25 @@ static void test_lost_trial(void **state)
     store_close(store);
 }
 
+/* All four parts of the owner's identity count. */
+static void test_owner(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    static const char *const changes[] = {"host = 'x'", "boot_id = 'x'", "pid = pid + 1",
+                                          "process_start = process_start + 1"};
+    struct store *store = start(place, 1);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char script[200];
+        raw_sql(place->file, "UPDATE trial SET status = 'planned'");
+        must_claim(store, 1, CLAIM_OURS);
+        snprintf(script, sizeof script, "UPDATE trial SET %s", changes[i]);
+        raw_sql(place->file, script);
+        must_refuse(small_finish(store, 1, &err), FAILED, &err, "belongs to process");
+    }
+    store_close(store);
+}
+
 static void test_heartbeat(void **state)
 {
     struct place *place = *state;
@@ -593,7 +668,7 @@ static void test_heartbeat(void **state)
     store_close(store);
 }
 
-/* A child that ends without a word leaves its trial behind, checkpoint and all. */
+/* A child that is killed leaves its trial behind, checkpoint and all. */
 static void test_dead_child(void **state)
 {
     struct place *place = *state;
@@ -606,11 +681,13 @@ static void test_dead_child(void **state)
         bool good = store_open(place->file, STORE_EXISTING, &mine, &err) == OK &&
                     trial_claim(mine, 1, &claim, &err) == OK && claim == CLAIM_OURS &&
                     trial_checkpoint_save(mine, 1, 40, "state", 5, &err) == OK;
-        _exit(good ? 0 : 1);
+        if (good)
+            raise(SIGKILL);
+        _exit(1);
     }
     int ended;
     waitpid(child, &ended, 0);
-    assert_true(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    assert_true(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL);
     struct store *store = must_open(place->file, STORE_EXISTING);
     assert_int_equal(read_trial(place, store, 1).status, TRIAL_INTERRUPTED);
     must_claim(store, 1, CLAIM_OURS);
@@ -622,7 +699,8 @@ static void test_dead_child(void **state)
     store_close(store);
 }
 
-/* A store of the parent is of no use in the child. */
+/* A store of the parent is of no use in the child. When all is well the child kills itself, since a
+ * leak checker would find what it may not close. */
 static void test_fork_refused(void **state)
 {
     struct place *place = *state;
@@ -631,13 +709,13 @@ static void test_fork_refused(void **state)
     if (child == 0) {
         struct error err = {0};
         enum claim claim;
-        bool refused =
-            trial_claim(store, 1, &claim, &err) == FAILED && strstr(err.text, "another process");
-        _exit(refused ? 0 : 1);
+        if (trial_claim(store, 1, &claim, &err) == FAILED && strstr(err.text, "another process"))
+            raise(SIGKILL);
+        _exit(1);
     }
     int ended;
     waitpid(child, &ended, 0);
-    assert_true(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    assert_true(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL);
     store_close(store);
 }
 
@@ -893,16 +971,19 @@ int main(void)
         TEST(test_study),
         TEST(test_study_refusals),
         TEST(test_no_studies),
+        TEST(test_hidden_damage),
         TEST(test_foreign_file_untouched),
         TEST(test_bad_paths),
         TEST(test_plan_is_idempotent),
         TEST(test_finish),
         TEST(test_finish_without_metric),
         TEST(test_test_side_later),
+        TEST(test_test_side_opens_once),
         TEST(test_refused_results),
         TEST(test_settle),
         TEST(test_left_behind),
         TEST(test_lost_trial),
+        TEST(test_owner),
         TEST(test_heartbeat),
         TEST(test_dead_child),
         TEST(test_fork_refused),

@@ -7,12 +7,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "model/blas.h"
 #include "model/transformer.h"
+#include "tests/default_model.h"
 #include "tests/fixture.h"
 #include "tests/small_model.h"
 
@@ -74,25 +74,6 @@ static void test_decoding(void **state)
 }
 
 /* ---- the default model ---- */
-
-/* Where the default model is, or NULL when it is not there. */
-static const char *default_model(char *path, size_t size)
-{
-    static const char file[] = "advisor/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-    const char *given = getenv("ADVISOR_MODEL"), *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    if (given && *given)
-        snprintf(path, size, "%s", given);
-    else if (cache && *cache)
-        snprintf(path, size, "%s/%s", cache, file);
-    else
-        snprintf(path, size, "%s/.cache/%s", home ? home : "", file);
-    FILE *found = fopen(path, "rb");
-    if (!found)
-        return NULL;
-    fclose(found);
-    return path;
-}
 
 static double log_sum_exp(const real *logits, int count)
 {
@@ -159,11 +140,9 @@ static void pack_prompts(const json_t *prompts, struct batch *batch)
 static void test_default_model(void **state)
 {
     (void)state;
-    char path[4096];
-    if (!default_model(path, sizeof path)) {
-        print_message("skipped: there is no model file %s\n", path);
+    char path[MODEL_PATH];
+    if (!default_model(path))
         skip();
-    }
     struct model *model = fixture_model(path);
     json_t *document = fixture_json("smollm_logits.json");
     const json_t *prompts = json_object_get(document, "prompts");

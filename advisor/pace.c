@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "advisor/pace.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "advisor/allocate.h"
+#include "techniques/trainer.h"
+
+/* A prediction is made from earlier trials; this much more is kept free for being wrong. */
+static const double caution = 1.15;
+
+/* Training costs about this many times an answer to the same text while unmeasured. */
+static const double training_factor = 3;
+
+enum status trials_read(const struct study *study, struct arena *arena, struct trials *trials,
+                        struct error *err)
+{
+    *trials = (struct trials){0};
+    if (!study->store)
+        return OK;
+    return store_trials(study->store, arena, &trials->items, &trials->count, err);
+}
+
+/* Passes over single examples that a trial with training made. */
+static double passes_of(const struct technique *technique, const struct trial_record *trial)
+{
+    struct setting setting;
+    struct arena arena;
+    size_t examples = (size_t)trial->key.examples;
+    double passes = (double)examples;
+    arena_init(&arena, NULL);
+    if (strcmp(trial->key.purpose, PURPOSE_RACE) != 0 &&
+        setting_parse(technique, trial->key.setting, &setting, &arena, NULL) == OK)
+        passes *= trainer_epochs(&setting, examples);
+    arena_release(&arena);
+    return passes;
+}
+
+struct pace pace_of(const struct study *study, const struct technique *technique,
+                    const struct trials *trials)
+{
+    struct pace pace = {.pass = training_factor * study->seconds_per_answer,
+                        .answer = study->seconds_per_answer};
+    for (size_t i = 0; i < trials->count; i++) {
+        const struct trial_record *t = &trials->items[i];
+        if (t->status != TRIAL_DONE || strcmp(t->key.technique, technique->name) != 0)
+            continue;
+        if (t->train_seconds.known)
+            pace.pass = t->train_seconds.value / passes_of(technique, t);
+        if (t->metric.known && t->dev_predictions)
+            pace.answer = (t->trial_seconds.value - t->train_seconds.value) /
+                          (double)t->dev_predictions;
+    }
+    return pace;
+}
+
+double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
+                  size_t examples)
+{
+    double seconds = pace->answer * (double)study->evaluator.dev_count;
+    if (setting->technique->learning_rates)
+        seconds += (double)examples * trainer_epochs(setting, examples) * pace->pass;
+    return caution * seconds;
+}
+
+double pace_test(const struct study *study, const struct pace *pace)
+{
+    return caution * pace->answer * (double)study->evaluator.test_count;
+}
+
+size_t pace_least(const struct study *study)
+{
+    size_t all = study->split.train_count;
+    return all < LEAST_RUNG ? all : LEAST_RUNG;
+}
+
+static size_t count_rates(const struct technique *technique)
+{
+    size_t rates = 1;
+    for (const char *c = technique->learning_rates; c && *c; c++)
+        rates += *c == ',';
+    return rates;
+}
+
+static bool has_raced(const struct technique *technique, const struct trials *trials)
+{
+    for (size_t i = 0; i < trials->count; i++) {
+        const struct trial_record *t = &trials->items[i];
+        if (!strcmp(t->key.technique, technique->name) && t->status == TRIAL_DONE &&
+            !strcmp(t->key.purpose, PURPOSE_RACE))
+            return true;
+    }
+    return false;
+}
+
+double pace_missing(const struct study *study, const struct technique *technique,
+                    const struct trials *trials)
+{
+    struct pace pace = pace_of(study, technique, trials);
+    struct setting setting = setting_default(technique);
+    size_t least = pace_least(study);
+    double seconds = pace_trial(study, &setting, &pace, least) + pace_test(study, &pace);
+    if (technique->learning_rates && !has_raced(technique, trials))
+        seconds += caution * (double)(count_rates(technique) * least) * pace.pass;
+    return seconds;
+}
+
+double pace_exhaustive(const struct study *study, const struct trials *trials)
+{
+    const struct split *split = &study->split;
+    double seconds = 0;
+    const struct technique *technique;
+    for (size_t i = 0; (technique = study_technique(study, i)); i++) {
+        if (!(technique->needs & NEEDS_MODEL))
+            continue;
+        struct pace pace = pace_of(study, technique, trials);
+        struct setting setting = setting_default(technique);
+        double rates = (double)count_rates(technique);
+        seconds += rates * pace.answer * (double)(split->dev_count + split->test_count);
+        if (technique->learning_rates)
+            seconds += rates * pace.pass * (double)split->train_count *
+                       trainer_epochs(&setting, split->train_count);
+    }
+    return seconds;
+}
+
+void pace_budget(double seconds, struct text *out)
+{
+    static const double round[] = {5,   10,  15,  20,   30,   45,   60,   90,   120,  180,  240,
+                                   300, 420, 600, 900,  1200, 1800, 2700, 3600, 5400, 7200, 10800};
+    enum { COUNT = sizeof round / sizeof *round };
+    size_t i = 0;
+    while (i < COUNT && round[i] < seconds)
+        i++;
+    double chosen = i < COUNT ? round[i] : 3600 * ceil(seconds / 3600);
+    if (chosen < 60)
+        text_printf(out, "%.0fs", chosen);
+    else if (chosen < 7200)
+        text_printf(out, "%.0fm", chosen / 60);
+    else
+        text_printf(out, "%.0fh", chosen / 3600);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Norm tuning (Zhao et al. 2023, "Tuning LayerNorm in Attention"): the gains of all norms are
+ * trained and everything else is frozen. They start as the model has them.
+ */
+#include "techniques/registry.h"
+#include "techniques/weights.h"
+
+static bool is_gain(const struct tensor *weight)
+{
+    return weight->rows == 1;
+}
+
+static enum status attach(struct adapted *adapted, const struct material *material,
+                          struct error *err)
+{
+    (void)material;
+    (void)err;
+    weights_attach(adapted, is_gain);
+    return OK;
+}
+
+static void predict(const struct setting *setting, const struct workload *workload,
+                    struct cost *cost)
+{
+    (void)setting;
+    cost->trainable_parameters = weights_count(workload->model, is_gain);
+}
+
+const struct technique norm_tuning = {
+    .name = "norm_tuning",
+    .family = "peft",
+    .summary = "the gains of the norms are trained",
+    .needs = NEEDS_MODEL | NEEDS_GRADIENT,
+    .minimum_examples = 8,
+    .learning_rates = "3e-3,1e-2,3e-2",
+    .predict = predict,
+    .attach = attach,
+};

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Prompt tuning (Lester et al. 2021): virtual tokens in front of the prompt, whose embeddings are
+ * trained while the model is frozen.
+ */
+#include <string.h>
+
+#include "base/random.h"
+#include "base/text.h"
+#include "model/operators.h"
+#include "techniques/adapted.h"
+#include "techniques/prompt.h"
+#include "techniques/registry.h"
+#include "techniques/virtual_tokens.h"
+
+static const struct hyperparameter hyperparameters[] = {
+    {.name = "num_virtual_tokens",
+     .summary = "virtual tokens in front of the prompt",
+     .kind = VALUE_INTEGER,
+     .low = 1,
+     .high = 1000,
+     .fallback = "20"},
+    {.name = "prompt_tuning_init",
+     .summary = "how they start: at random, as words of the vocabulary, or as a text",
+     .kind = VALUE_CHOICE,
+     .choices = "RANDOM|SAMPLE_VOCAB|TEXT",
+     .fallback = "TEXT"},
+    {.name = "prompt_tuning_init_text",
+     .summary = "the text they start as, repeated as needed; empty: the labels",
+     .kind = VALUE_TEXT,
+     .fallback = ""},
+    {0}};
+
+enum { TOKENS_INDEX = 0 }; /* the one parameter: (num_virtual_tokens, n_embd) */
+
+static struct tensor *virtual_tokens(struct pass *pass)
+{
+    return &pass->parameters[TOKENS_INDEX];
+}
+
+/* Token ids whose embeddings the virtual tokens start from. */
+static enum status starting_ids(const struct adapted *adapted, struct tokens *ids,
+                                struct error *err)
+{
+    const char *own = setting_text(&adapted->setting, "prompt_tuning_init_text");
+    const struct dataset *data = adapted->data;
+    struct text text = {0};
+    text_add(&text, own);
+    for (size_t i = 0; !*own && i < data->label_count; i++)
+        text_printf(&text, "%s%s", i ? ", " : "", data->labels[i].name);
+    if (!text.length)
+        prompt_write_instruction(&adapted->setting, data, &text);
+    enum status status = tokenizer_encode(adapted->engine->model->tokenizer, text_string(&text),
+                                          text.length, ids, NULL, err);
+    text_release(&text);
+    if (status == OK && !ids->count) /* bytes that the vocabulary does not have vanish */
+        status = error_set(err, USAGE,
+                           "prompt_tuning: prompt_tuning_init_text=%s has no token in the model's "
+                           "vocabulary; expected words, or nothing for the labels",
+                           own);
+    return status;
+}
+
+static enum status start_as_text(struct adapted *adapted, real *values, int n, struct error *err)
+{
+    const struct tensor *table = &adapted->engine->model->embedding;
+    size_t width = (size_t)table->cols;
+    struct tokens ids = {0};
+    enum status status = starting_ids(adapted, &ids, err);
+    for (int i = 0; i < n && status == OK; i++)
+        memcpy(values + (size_t)i * width,
+               table->data + (size_t)ids.ids[(size_t)i % ids.count] * width, width * sizeof(real));
+    tokens_release(&ids);
+    return status;
+}
+
+static void start_at_random(struct adapted *adapted, real *values, int n, uint64_t seed)
+{
+    const struct tensor *table = &adapted->engine->model->embedding;
+    size_t width = (size_t)table->cols;
+    struct random random = random_stream(seed, "prompt_tuning", 0);
+    bool words = !strcmp(setting_text(&adapted->setting, "prompt_tuning_init"), "SAMPLE_VOCAB");
+    for (int i = 0; i < n; i++) {
+        const real *word = table->data + random_below(&random, (size_t)table->rows) * width;
+        for (size_t c = 0; c < width; c++)
+            values[(size_t)i * width + c] = words ? word[c] : (real)random_normal(&random);
+    }
+}
+
+static enum status attach(struct adapted *adapted, const struct material *material,
+                          struct error *err)
+{
+    static const struct attachment attachment = {.virtual_tokens = virtual_tokens};
+    int n = setting_integer(&adapted->setting, "num_virtual_tokens");
+    adapted_declare(adapted, n, adapted->engine->model->n_embd, "prompt_embeddings");
+    adapted_allocate(adapted);
+    adapted->attachment = &attachment;
+    real *values = adapted_parameter(adapted, TOKENS_INDEX);
+    if (!strcmp(setting_text(&adapted->setting, "prompt_tuning_init"), "TEXT"))
+        return start_as_text(adapted, values, n, err);
+    start_at_random(adapted, values, n, material->seed);
+    return OK;
+}
+
+static void predict(const struct setting *setting, const struct workload *workload,
+                    struct cost *cost)
+{
+    double n = setting_number(setting, "num_virtual_tokens");
+    cost->trainable_parameters = (size_t)n * (size_t)workload->model->n_embd;
+    cost->shared_tokens += n;
+}
+
+const struct technique prompt_tuning = {
+    .name = "prompt_tuning",
+    .family = "prompt_learning",
+    .summary = "trained virtual tokens in front of the prompt",
+    .needs = NEEDS_MODEL | NEEDS_GRADIENT,
+    .minimum_examples = 8,
+    .hyperparameters = hyperparameters,
+    .learning_rates = "1e-2,3e-2,1e-1",
+    .check = virtual_tokens_check,
+    .predict = predict,
+    .prompt = virtual_tokens_prompt,
+    .attach = attach,
+};

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "techniques/weights.h"
+
+#include <string.h>
+
+/* `self` tells for each number of a weight which parameter it is; -1: it stays frozen. */
+static struct tensor *stand_in(struct pass *pass, struct tensor *weight)
+{
+    const int *self = pass->self;
+    int index = self[model_weight_number(pass->model, weight)];
+    return index < 0 ? weight : &pass->parameters[index];
+}
+
+static void copy_values(struct adapted *adapted, const int *self)
+{
+    const struct model *model = adapted->engine->model;
+    for (int i = 0; i < model_weight_count(model); i++) {
+        const struct tensor *weight = model_weight(model, i);
+        if (self[i] >= 0)
+            memcpy(adapted_parameter(adapted, self[i]), weight->data,
+                   tensor_size(weight) * sizeof(real));
+    }
+}
+
+void weights_attach(struct adapted *adapted, weight_choice *chosen)
+{
+    static const struct attachment attachment = {.weight = stand_in};
+    const struct model *model = adapted->engine->model;
+    int count = model_weight_count(model);
+    int *self = arena_alloc(&adapted->arena, (size_t)count * sizeof *self);
+    for (int i = 0; i < count; i++) {
+        const struct tensor *weight = model_weight(model, i);
+        char name[WEIGHT_NAME_BYTES];
+        self[i] = -1;
+        if (!chosen(weight))
+            continue;
+        model_weight_name(model, i, name);
+        self[i] = adapted_declare(adapted, weight->rows, weight->cols, "%s", name);
+    }
+    adapted_allocate(adapted);
+    copy_values(adapted, self);
+    adapted->attachment = &attachment;
+    adapted->self = self;
+}
+
+size_t weights_count(const struct model *model, weight_choice *chosen)
+{
+    size_t count = 0;
+    for (int i = 0; i < model_weight_count(model); i++) {
+        const struct tensor *weight = model_weight(model, i);
+        count += chosen(weight) ? tensor_size(weight) : 0;
+    }
+    return count;
+}
