@@ -284,8 +284,8 @@ static enum status run_untrained(struct study *study, size_t index, struct error
     if (status != OK)
         return status;
     struct pace pace = pace_of(study, technique, &trials);
-    bool fits = !(technique->needs & NEEDS_MODEL) ||
-                pace_trial(study, &setting, &pace, train) <= left;
+    bool fits =
+        !(technique->needs & NEEDS_MODEL) || pace_trial(study, &setting, &pace, train) <= left;
     struct trial_record record;
     for (k = k > (double)train ? (double)train : k;; k = floor(k / 2)) {
         if (k >= 1)

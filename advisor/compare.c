@@ -1,105 +1,160 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "advisor/compare.h"
 
-#include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/random.h"
-#include "evaluators/statistics.h"
 
 enum { RESAMPLES = 4000 };
 
-/* A share of right answers: the mean of `correct`. */
-static void run_shares(struct comparison *c, double target, uint64_t seed, struct arena *arena)
+/* Values of several techniques in every resample. */
+struct resamples {
+    size_t count;   /* techniques */
+    double *values; /* (RESAMPLES, count) */
+};
+
+static double value_of(const struct comparison *how, const struct prediction *predictions,
+                       const size_t *index, struct prediction *drawn)
 {
-    double *scores = arena_alloc(arena, c->count * c->examples * sizeof *scores);
-    struct standing *standings = arena_zalloc(arena, c->count * sizeof *standings);
-    for (size_t t = 0; t < c->count; t++)
-        for (size_t i = 0; i < c->examples; i++)
-            scores[t * c->examples + i] = c->contenders[t].predictions[i].correct;
-    struct score_matrix matrix = {
-        .scores = scores, .examples = c->examples, .techniques = c->count};
-    struct bootstrap how = {.resamples = RESAMPLES, .seed = seed, .confidence = 0.95};
-    joint_bootstrap(&matrix, target, how, standings);
-    for (size_t t = 0; t < c->count; t++) {
-        c->contenders[t].probability_best = standings[t].probability_best;
-        c->contenders[t].probability_target = standings[t].probability_target;
-    }
+    for (size_t i = 0; i < how->examples; i++)
+        drawn[i] = predictions[index[i]];
+    return how->metric->value(drawn, how->examples, how->classes);
 }
 
-/* The metric of every contender in resample number `r`, on the same examples. */
-static void resample(struct comparison *c, size_t r, const size_t *drawn,
-                     struct prediction *predictions)
+static struct resamples resample(const struct comparison *how,
+                                 const struct prediction *const *predictions, size_t count,
+                                 struct arena *arena)
 {
-    for (size_t t = 0; t < c->count; t++) {
-        struct contender *contender = &c->contenders[t];
-        for (size_t i = 0; i < c->examples; i++)
-            predictions[i] = contender->predictions[drawn[i]];
-        contender->values[r] = c->metric->value(predictions, c->examples, c->classes);
-    }
-}
-
-/* Adds resample `r` to the counts; a shared lead is split. */
-static void count_resample(struct comparison *c, size_t r, double target)
-{
-    double best = -INFINITY, leaders = 0;
-    for (size_t t = 0; t < c->count; t++)
-        best = fmax(best, c->contenders[t].values[r]);
-    for (size_t t = 0; t < c->count; t++)
-        leaders += c->contenders[t].values[r] >= best;
-    for (size_t t = 0; t < c->count; t++) {
-        struct contender *contender = &c->contenders[t];
-        contender->probability_best += contender->values[r] >= best ? 1 / leaders : 0;
-        contender->probability_target += contender->values[r] >= target;
-    }
-}
-
-static void run_resamples(struct comparison *c, double target, uint64_t seed, struct arena *arena)
-{
-    struct random random = random_stream(seed, "comparison", 0);
-    size_t *drawn = arena_alloc(arena, c->examples * sizeof *drawn);
-    struct prediction *predictions = arena_alloc(arena, c->examples * sizeof *predictions);
-    for (size_t t = 0; t < c->count; t++) {
-        struct contender *contender = &c->contenders[t];
-        contender->values = arena_alloc(arena, RESAMPLES * sizeof *contender->values);
-        contender->probability_best = contender->probability_target = 0;
-    }
+    struct resamples all = {.count = count,
+                            .values = arena_alloc(arena, RESAMPLES * count * sizeof(double))};
+    struct prediction *drawn = arena_alloc(arena, how->examples * sizeof *drawn);
+    size_t *index = arena_alloc(arena, how->examples * sizeof *index);
+    struct random random = random_stream(how->seed, "comparison", 0);
     for (size_t r = 0; r < RESAMPLES; r++) {
-        for (size_t i = 0; i < c->examples; i++)
-            drawn[i] = random_below(&random, c->examples);
-        resample(c, r, drawn, predictions);
-        count_resample(c, r, target);
+        for (size_t i = 0; i < how->examples; i++)
+            index[i] = random_below(&random, how->examples);
+        for (size_t t = 0; t < count; t++)
+            all.values[r * count + t] = value_of(how, predictions[t], index, drawn);
     }
-    for (size_t t = 0; t < c->count; t++) {
-        c->contenders[t].probability_best /= RESAMPLES;
-        c->contenders[t].probability_target /= RESAMPLES;
-    }
+    return all;
 }
 
-void comparison_run(struct comparison *comparison, double target, uint64_t seed,
-                    struct arena *arena)
+static double mcnemar_better(const struct comparison *how, const struct prediction *a,
+                             const struct prediction *b)
 {
-    if (!comparison->count || !comparison->examples)
-        return;
-    if (comparison->metric->proportion)
-        run_shares(comparison, target, seed, arena);
-    else
-        run_resamples(comparison, target, seed, arena);
+    int64_t only_a = 0, only_b = 0;
+    for (size_t i = 0; i < how->examples; i++) {
+        only_a += a[i].correct && !b[i].correct;
+        only_b += b[i].correct && !a[i].correct;
+    }
+    return mcnemar_exact(only_a, only_b).second_better;
 }
 
-double comparison_better(const struct comparison *comparison, size_t a, size_t b)
+/* From resamples. Never 0: that many cannot tell a smaller chance than one in as many. */
+static double resampled_better(const struct resamples *all, size_t a, size_t b)
 {
-    const struct contender *x = &comparison->contenders[a], *y = &comparison->contenders[b];
-    if (comparison->metric->proportion) {
-        int64_t only_x = 0, only_y = 0;
-        for (size_t i = 0; i < comparison->examples; i++) {
-            only_x += x->predictions[i].correct && !y->predictions[i].correct;
-            only_y += y->predictions[i].correct && !x->predictions[i].correct;
-        }
-        return mcnemar_exact(only_x, only_y).second_better;
+    double against = 0;
+    for (size_t r = 0; r < RESAMPLES; r++) {
+        double gain = all->values[r * all->count + b] - all->values[r * all->count + a];
+        against += gain < 0 ? 1 : gain > 0 ? 0 : 0.5;
     }
-    size_t not_better = 0;
+    double p = (against + 1) / (RESAMPLES + 1);
+    return p < 1 ? p : 1;
+}
+
+double *compare_pairs(const struct comparison *how, const struct prediction *const *predictions,
+                      size_t count, struct arena *arena)
+{
+    double *p = arena_alloc(arena, count * count * sizeof *p + 1);
+    struct arena scratch;
+    arena_init(&scratch, NULL);
+    struct resamples all = {0};
+    if (!how->metric->proportion && count > 1)
+        all = resample(how, predictions, count, &scratch);
+    for (size_t a = 0; a < count; a++)
+        for (size_t b = 0; b < count; b++)
+            p[a * count + b] = a == b       ? 1
+                               : all.values ? resampled_better(&all, a, b)
+                                            : mcnemar_better(how, predictions[a], predictions[b]);
+    arena_release(&scratch);
+    return p;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The middle 95 % of one technique's values. */
+static void fill_interval(const struct resamples *all, size_t t, double *column,
+                          struct standing *standing)
+{
     for (size_t r = 0; r < RESAMPLES; r++)
-        not_better += y->values[r] <= x->values[r];
-    return (double)not_better / RESAMPLES;
+        column[r] = all->values[r * all->count + t];
+    qsort(column, RESAMPLES, sizeof *column, compare_doubles);
+    standing->low = column[RESAMPLES / 40];
+    standing->high = column[RESAMPLES - 1 - RESAMPLES / 40];
+}
+
+/* Adds what one resample says of every technique. */
+static void count_resample(const double *values, size_t count, double target,
+                           struct standing *standings)
+{
+    double best = values[0];
+    size_t leaders = 0;
+    for (size_t t = 0; t < count; t++)
+        best = values[t] > best ? values[t] : best;
+    for (size_t t = 0; t < count; t++)
+        leaders += values[t] >= best;
+    for (size_t t = 0; t < count; t++) {
+        if (values[t] >= best)
+            standings[t].probability_best += 1.0 / (double)leaders / RESAMPLES;
+        if (values[t] >= target)
+            standings[t].probability_target += 1.0 / RESAMPLES;
+        standings[t].opportunity_cost += (best - values[t]) / RESAMPLES;
+    }
+}
+
+/* A share of right answers: the mean of `correct`. */
+static void compare_shares(const struct comparison *how,
+                           const struct prediction *const *predictions, size_t count, double target,
+                           struct arena *arena, struct standing *standings)
+{
+    double *scores = arena_alloc(arena, count * how->examples * sizeof *scores + 1);
+    for (size_t t = 0; t < count; t++)
+        for (size_t i = 0; i < how->examples; i++)
+            scores[t * how->examples + i] = predictions[t][i].correct;
+    struct score_matrix matrix = {.scores = scores, .examples = how->examples, .techniques = count};
+    struct bootstrap options = {.resamples = RESAMPLES, .seed = how->seed, .confidence = 0.95};
+    joint_bootstrap(&matrix, target, options, standings);
+}
+
+/* Any other metric, computed on every resample. */
+static void compare_values(const struct comparison *how,
+                           const struct prediction *const *predictions, size_t count, double target,
+                           struct arena *arena, struct standing *standings)
+{
+    struct resamples all = resample(how, predictions, count, arena);
+    double *column = arena_alloc(arena, RESAMPLES * sizeof *column);
+    for (size_t t = 0; t < count; t++) {
+        standings[t] = (struct standing){
+            .mean = how->metric->value(predictions[t], how->examples, how->classes)};
+        fill_interval(&all, t, column, &standings[t]);
+    }
+    for (size_t r = 0; r < RESAMPLES; r++)
+        count_resample(all.values + r * count, count, target, standings);
+}
+
+void compare_all(const struct comparison *how, const struct prediction *const *predictions,
+                 size_t count, double target, struct arena *arena, struct standing *standings)
+{
+    if (!count || !how->examples)
+        return;
+    struct arena_mark mark = arena_mark(arena);
+    if (how->metric->proportion)
+        compare_shares(how, predictions, count, target, arena, standings);
+    else
+        compare_values(how, predictions, count, target, arena, standings);
+    arena_rewind(arena, mark);
 }

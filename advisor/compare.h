@@ -1,38 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Techniques side by side on the same development examples: how likely each is the best, reaches
- * the target, or is better than another one by more than chance.
+ * Comparing techniques on the same examples, for any metric that ranks.
  *
- * Metrics that are a share of right answers are compared by McNemar's exact test and the joint
- * bootstrap of evaluators/statistics.h; for the others (macro F1, Matthews ...) the metric itself
- * is computed on joint resamples of the examples.
+ * A metric that is a share of right answers has an exact test (McNemar); for the others the
+ * examples are resampled, the same draw for all techniques, and the metric is computed anew each
+ * time. Of predictions for a metric of shares only `correct` is read, since the store keeps no
+ * targets.
  */
 #ifndef ADVISOR_COMPARE_H
 #define ADVISOR_COMPARE_H
 
 #include "base/memory.h"
 #include "evaluators/metrics.h"
+#include "evaluators/statistics.h"
 
-/* One technique: its predictions, all of them for the same examples in the same order. */
-struct contender {
-    const struct prediction *predictions; /* (examples) */
-    double *values;                       /* (resamples) of the metric */
-    double probability_best, probability_target;
-};
-
+/* What is compared by what. */
 struct comparison {
-    const struct metric *metric;
-    size_t examples, classes;
-    struct contender *contenders; /* (count) */
-    size_t count;
+    const struct metric *metric; /* higher is better */
+    size_t classes;              /* labels; 0 when the task has none */
+    size_t examples;             /* each array of predictions has as many, in one order */
+    uint64_t seed;
 };
 
-/* Fills in the contenders, whose predictions are set; memory in `arena`. `target` on the metric's
- * scale. */
-void comparison_run(struct comparison *comparison, double target, uint64_t seed,
-                    struct arena *arena);
+/* p-values of "b is better than a" for all pairs of `count` techniques: small when it is, 1 or so
+ * when they never differ. p[a * count + b], in `arena`; p[a * count + a] = 1. */
+double *compare_pairs(const struct comparison *how, const struct prediction *const *predictions,
+                      size_t count, struct arena *arena);
 
-/* One-sided p-value of "contender b is better than contender a". */
-double comparison_better(const struct comparison *comparison, size_t a, size_t b);
+/* Joint resamples of all `count` techniques: mean is the metric itself, the rest as in
+ * joint_bootstrap. `standings` (count). `arena` holds scratch only while this runs. */
+void compare_all(const struct comparison *how, const struct prediction *const *predictions,
+                 size_t count, double target, struct arena *arena, struct standing *standings);
 
 #endif

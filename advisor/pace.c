@@ -30,7 +30,7 @@ static double passes_of(const struct technique *technique, const struct trial_re
     size_t examples = (size_t)trial->key.examples;
     double passes = (double)examples;
     arena_init(&arena, NULL);
-    if (strcmp(trial->key.purpose, PURPOSE_RACE) != 0 &&
+    if (technique->learning_rates && strcmp(trial->key.purpose, PURPOSE_RACE) != 0 &&
         setting_parse(technique, trial->key.setting, &setting, &arena, NULL) == OK)
         passes *= trainer_epochs(&setting, examples);
     arena_release(&arena);
@@ -40,8 +40,9 @@ static double passes_of(const struct technique *technique, const struct trial_re
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
-    struct pace pace = {.pass = training_factor * study->seconds_per_answer,
-                        .answer = study->seconds_per_answer};
+    double each = study->seconds_per_answer;
+    struct pace pace = {.pass = technique->learning_rates ? training_factor * each : each,
+                        .answer = each};
     for (size_t i = 0; i < trials->count; i++) {
         const struct trial_record *t = &trials->items[i];
         if (t->status != TRIAL_DONE || strcmp(t->key.technique, technique->name) != 0)
@@ -49,8 +50,8 @@ struct pace pace_of(const struct study *study, const struct technique *technique
         if (t->train_seconds.known)
             pace.pass = t->train_seconds.value / passes_of(technique, t);
         if (t->metric.known && t->dev_predictions)
-            pace.answer = (t->trial_seconds.value - t->train_seconds.value) /
-                          (double)t->dev_predictions;
+            pace.answer =
+                (t->trial_seconds.value - t->train_seconds.value) / (double)t->dev_predictions;
     }
     return pace;
 }
@@ -59,7 +60,9 @@ double pace_trial(const struct study *study, const struct setting *setting, cons
                   size_t examples)
 {
     double seconds = pace->answer * (double)study->evaluator.dev_count;
-    if (setting->technique->learning_rates)
+    if (setting->technique->fit)
+        seconds += (double)examples * pace->pass;
+    else if (setting->technique->learning_rates)
         seconds += (double)examples * trainer_epochs(setting, examples) * pace->pass;
     return caution * seconds;
 }
@@ -99,7 +102,7 @@ double pace_missing(const struct study *study, const struct technique *technique
 {
     struct pace pace = pace_of(study, technique, trials);
     struct setting setting = setting_default(technique);
-    size_t least = pace_least(study);
+    size_t least = technique->learning_rates ? pace_least(study) : study->split.train_count;
     double seconds = pace_trial(study, &setting, &pace, least) + pace_test(study, &pace);
     if (technique->learning_rates && !has_raced(technique, trials))
         seconds += caution * (double)(count_rates(technique) * least) * pace.pass;
@@ -118,7 +121,9 @@ double pace_exhaustive(const struct study *study, const struct trials *trials)
         struct setting setting = setting_default(technique);
         double rates = (double)count_rates(technique);
         seconds += rates * pace.answer * (double)(split->dev_count + split->test_count);
-        if (technique->learning_rates)
+        if (technique->fit)
+            seconds += pace.pass * (double)split->train_count;
+        else if (technique->learning_rates)
             seconds += rates * pace.pass * (double)split->train_count *
                        trainer_epochs(&setting, split->train_count);
     }
@@ -127,14 +132,14 @@ double pace_exhaustive(const struct study *study, const struct trials *trials)
 
 void pace_budget(double seconds, struct text *out)
 {
-    static const double round[] = {5,   10,  15,  20,   30,   45,   60,   90,   120,  180,  240,
-                                   300, 420, 600, 900,  1200, 1800, 2700, 3600, 5400, 7200, 10800};
+    static const double round[] = {5,   10,  15,  20,  30,   45,   60,   90,   120,  180,  240,
+                                   300, 420, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 10800};
     enum { COUNT = sizeof round / sizeof *round };
     size_t i = 0;
     while (i < COUNT && round[i] < seconds)
         i++;
     double chosen = i < COUNT ? round[i] : 3600 * ceil(seconds / 3600);
-    if (chosen < 60)
+    if (chosen < 120)
         text_printf(out, "%.0fs", chosen);
     else if (chosen < 7200)
         text_printf(out, "%.0fm", chosen / 60);

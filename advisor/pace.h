@@ -21,7 +21,7 @@ enum status trials_read(const struct study *study, struct arena *arena, struct t
 
 /* The speed of a technique, in seconds. */
 struct pace {
-    double pass;   /* of one example through one training pass */
+    double pass;   /* of one example through one training pass, or of reading it to learn from */
     double answer; /* of one answer */
 };
 

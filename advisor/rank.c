@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "advisor/allocate.h"
-#include "evaluators/statistics.h"
+#include "advisor/compare.h"
+#include "advisor/pace.h"
+#include "reports/human.h"
 #include "techniques/trainer.h"
 
-enum { RESAMPLES = 4000, USUAL_REQUESTS = 10000 };
+enum { USUAL_REQUESTS = 10000 };
 
 /* A difference is real when chance makes one as large in fewer than this share of cases. */
 static const double significance = 0.05;
@@ -20,15 +22,17 @@ static const double significance = 0.05;
  * the better bet. */
 static const double close_enough = 0.01;
 
+/* A budget that is suggested is this much more than what is expected to be enough. */
+static const double margin = 1.2;
+
 /* One technique on its way into the ranking. */
 struct candidate {
     const struct technique *technique;
     const struct trial_record *best; /* NULL: not measured */
-    const struct prediction *predictions;
-    double *scores; /* (dev) per example; NULL when not measured */
+    bool ranked;                     /* measured, and within the limits the user set */
+    size_t place;                    /* among those that are ranked */
     double tokens; /* lifetime cost: model tokens to train (forward and backward count three) and to
                       answer the requests */
-    struct standing standing;
     bool meets_target;
     enum standing_status status;
     const char *note;
@@ -37,70 +41,211 @@ struct candidate {
 struct ranking {
     struct study *study;
     struct candidate *items;
-    size_t count, measured;
-    size_t dev;
+    size_t count;
+    struct comparison comparison;
+    const struct prediction **predictions; /* of those that are ranked, by their place */
     struct standing *standings;
-    struct trial_record *trials;
-    size_t trial_count;
+    double *p; /* (ranked, ranked); see compare_pairs */
+    size_t ranked;
+    struct trials trials;
 };
 
-/* ---- Collecting ----------------------------------------------------------------------------- */
-
-static double lifetime_tokens(const struct study *study, const struct candidate *c)
+/* A sentence in the study's arena. */
+static const char *__attribute__((format(printf, 2, 3)))
+sentence(struct ranking *r, const char *format, ...)
 {
-    const struct trial_record *t = c->best;
-    double requests =
-        study->options->requests.known ? study->options->requests.value : USUAL_REQUESTS;
-    double passes = 0;
-    struct setting setting;
-    if (c->technique->learning_rates && setting_parse(c->technique, t->key.setting, &setting,
-                                                      (struct arena *)&study->arena, NULL) == OK)
-        passes = (double)t->key.examples * trainer_epochs(&setting, (size_t)t->key.examples);
-    return 3 * passes * t->tokens_per_request.value + requests * t->tokens_per_request.value;
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return arena_strdup(&r->study->arena, text);
 }
 
-/* Why a technique without a finished trial has none: the words of its own last trial. */
+/* ---- What was not measured ------------------------------------------------------------------ */
+
+/* The budget with which technique number `index`, and those whose turn comes before it, get a
+ * result. Those that train come last and get equal shares of the time. */
+static void suggest_budget(const struct ranking *r, size_t index, struct text *out)
+{
+    double seconds = study_cost(r->study), longest = 0;
+    bool trained = r->items[index].technique->learning_rates;
+    size_t shares = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct technique *technique = r->items[i].technique;
+        if (r->items[i].status != STANDING_NOT_RUN)
+            continue;
+        double missing = pace_missing(r->study, technique, &r->trials);
+        if (!technique->learning_rates && (trained || i <= index))
+            seconds += missing;
+        if (technique->learning_rates && trained) {
+            longest = missing > longest ? missing : longest;
+            shares++;
+        }
+    }
+    seconds += (double)shares * longest;
+    if (!(r->study->seconds_per_answer > 0)) /* only what comes before the first answer is known */
+        seconds *= 10;
+    pace_budget(margin * seconds + 1, out);
+}
+
+/* What a technique that was not run would take. */
+static const char *what_it_takes(struct ranking *r, const struct candidate *c)
+{
+    struct text more = {0}, budget = {0};
+    const char *note;
+    suggest_budget(r, (size_t)(c - r->items), &budget);
+    human_seconds(&more, measured(pace_missing(r->study, c->technique, &r->trials)));
+    if (!(r->study->seconds_per_answer > 0))
+        note = sentence(r, "the budget was used up before the first answer; use --budget %s",
+                        text_string(&budget));
+    else if (c->technique->learning_rates)
+        note = sentence(r, "needs about %s more (%zu examples); use --budget %s",
+                        text_string(&more), pace_least(r->study), text_string(&budget));
+    else
+        note = sentence(r, "needs about %s more; use --budget %s", text_string(&more),
+                        text_string(&budget));
+    text_release(&budget);
+    text_release(&more);
+    return note;
+}
+
+/* The reason of a technique that failed: that of its last trial, unless that was one learning rate
+ * of several that went well. NULL when it did not fail. */
+static const char *failure(const struct ranking *r, const struct technique *technique)
+{
+    const struct trial_record *last = NULL;
+    bool raced = false;
+    for (size_t i = 0; i < r->trials.count; i++) {
+        const struct trial_record *t = &r->trials.items[i];
+        if (strcmp(t->key.technique, technique->name) != 0)
+            continue;
+        last = t;
+        raced |= t->status == TRIAL_DONE;
+    }
+    bool failed = last && last->status == TRIAL_FAILED &&
+                  (!raced || strcmp(last->key.purpose, PURPOSE_RACE) != 0);
+    return failed ? last->reason : NULL;
+}
+
+/* Why a technique without a finished trial has none; the note of one that was not run comes later,
+ * when all of them are known. */
 static void explain(struct ranking *r, struct candidate *c)
 {
-    c->status = STANDING_NOT_RUN;
-    c->note = "the budget was used up before its turn; a larger --budget goes on from here";
     const char *why;
+    c->status = STANDING_EXCLUDED;
     if (!technique_fits(r->study, c->technique, &why)) {
-        c->status = STANDING_EXCLUDED;
         c->note = why;
         return;
     }
-    for (size_t i = 0; i < r->trial_count; i++) {
-        const struct trial_record *t = &r->trials[i];
-        if (!strcmp(t->key.technique, c->technique->name) && t->status == TRIAL_FAILED) {
-            c->status = STANDING_EXCLUDED;
-            c->note = t->reason;
-        }
-    }
+    c->note = failure(r, c->technique);
+    if (!c->note)
+        c->status = STANDING_NOT_RUN;
 }
 
-static enum status load_scores(struct ranking *r, struct candidate *c, struct error *err)
+/* ---- What was measured ---------------------------------------------------------------------- */
+
+static double lifetime_tokens(const struct ranking *r, const struct candidate *c)
 {
+    const struct options *options = r->study->options;
+    const struct trial_record *t = c->best;
+    double requests = options->requests.known ? options->requests.value : USUAL_REQUESTS;
+    double passes = 0; /* forward and backward count three */
+    struct setting setting;
+    if (c->technique->fit)
+        passes = (double)t->key.examples;
+    else if (c->technique->learning_rates &&
+             setting_parse(c->technique, t->key.setting, &setting, &r->study->arena, NULL) == OK)
+        passes = 3.0 * (double)t->key.examples * trainer_epochs(&setting, (size_t)t->key.examples);
+    return (passes + requests) * t->tokens_per_request.value;
+}
+
+/* How many learning rates the technique was trained with. */
+static size_t rates_tried(const struct ranking *r, const struct technique *technique)
+{
+    size_t rates = 0;
+    for (size_t i = 0; i < r->trials.count; i++) {
+        const struct trial_record *t = &r->trials.items[i];
+        rates += !strcmp(t->key.technique, technique->name) &&
+                 !strcmp(t->key.purpose, PURPOSE_RACE) &&
+                 (t->status == TRIAL_DONE || t->status == TRIAL_FAILED);
+    }
+    return rates;
+}
+
+/* What a limit says against a technique, or NULL. */
+static const char *beyond_limits(struct ranking *r, const struct candidate *c)
+{
+    const struct options *options = r->study->options;
+    const struct trial_record *t = c->best;
+    struct text found = {0}, limit = {0};
+    const char *note = NULL;
+    if (options->max_memory_bytes.known &&
+        t->peak_memory_bytes.value > options->max_memory_bytes.value) {
+        human_bytes(&found, t->peak_memory_bytes);
+        human_bytes(&limit, options->max_memory_bytes);
+        note = sentence(r, "takes %s of memory, more than --max-memory %s", text_string(&found),
+                        text_string(&limit));
+    } else if (options->max_latency_ms.known &&
+               t->latency_ms.value > options->max_latency_ms.value) {
+        human_milliseconds(&found, t->latency_ms);
+        human_milliseconds(&limit, options->max_latency_ms);
+        note = sentence(r, "takes %s for a request, more than --max-latency %s",
+                        text_string(&found), text_string(&limit));
+    }
+    text_release(&limit);
+    text_release(&found);
+    return note;
+}
+
+static const char *remark(struct ranking *r, const struct candidate *c)
+{
+    const char *list = c->technique->learning_rates;
+    bool one = list && strchr(list, ',') && rates_tried(r, c->technique) == 1;
+    bool untested = !c->best->test_metric.known;
+    if (!one && !untested)
+        return "";
+    return sentence(
+        r, "%s%s%s", one ? "judged on one learning rate, for which alone there was time" : "",
+        one && untested ? "; " : "", untested ? "not tested, since the budget was used up" : "");
+}
+
+/* Gives a measured technique its place in the comparison. */
+static enum status enter(struct ranking *r, struct candidate *c, struct error *err)
+{
+    struct comparison *comparison = &r->comparison;
     struct prediction *predictions;
     size_t count;
     enum status status = trial_predictions_get(r->study->store, c->best->id, SIDE_DEV,
                                                &r->study->arena, &predictions, &count, err);
     if (status != OK)
         return status;
-    if (r->measured && count != r->dev)
+    if (r->ranked && count != comparison->examples)
         return error_set(err, FAILED,
                          "%s: the trials of %s answered %zu development examples and others %zu; "
                          "begin the study anew with --fresh",
-                         r->study->path, c->technique->name, count, r->dev);
-    r->dev = count;
-    c->predictions = predictions;
-    c->scores = arena_alloc(&r->study->arena, count * sizeof *c->scores);
-    for (size_t i = 0; i < count; i++)
-        c->scores[i] = predictions[i].correct;
-    c->tokens = lifetime_tokens(r->study, c);
+                         r->study->path, c->technique->name, count, comparison->examples);
+    comparison->examples = count;
+    c->place = r->ranked++;
+    r->predictions[c->place] = predictions;
+    c->ranked = true;
+    c->tokens = lifetime_tokens(r, c);
     c->status = STANDING_MEASURED;
-    c->note = "";
-    r->measured++;
+    c->note = remark(r, c);
+    return OK;
+}
+
+static enum status collect_one(struct ranking *r, struct candidate *c, struct error *err)
+{
+    c->best = best_trial(c->technique, r->trials.items, r->trials.count);
+    if (!c->best) {
+        explain(r, c);
+        return OK;
+    }
+    c->note = beyond_limits(r, c);
+    if (!c->note)
+        return enter(r, c, err);
+    c->status = STANDING_EXCLUDED;
     return OK;
 }
 
@@ -108,20 +253,21 @@ static enum status collect(struct ranking *r, struct error *err)
 {
     struct study *study = r->study;
     const struct technique *technique;
-    enum status status =
-        store_trials(study->store, &study->arena, &r->trials, &r->trial_count, err);
+    enum status status = trials_read(study, &study->arena, &r->trials, err);
     while (study_technique(study, r->count))
         r->count++;
-    r->items = arena_zalloc(&study->arena, r->count * sizeof *r->items);
+    r->items = arena_zalloc(&study->arena, r->count * sizeof *r->items + 1);
+    r->comparison = (struct comparison){.metric = study->evaluator.metric,
+                                        .classes = study->data.label_count,
+                                        .seed = study->options->seed};
+    r->predictions = arena_alloc(&study->arena, r->count * sizeof *r->predictions + 1);
     for (size_t i = 0; status == OK && (technique = study_technique(study, i)); i++) {
-        struct candidate *c = &r->items[i];
-        c->technique = technique;
-        c->best = best_trial(technique, r->trials, r->trial_count);
-        if (c->best)
-            status = load_scores(r, c, err);
-        else
-            explain(r, c);
+        r->items[i].technique = technique;
+        status = collect_one(r, &r->items[i], err);
     }
+    for (size_t i = 0; status == OK && i < r->count; i++)
+        if (r->items[i].status == STANDING_NOT_RUN)
+            r->items[i].note = what_it_takes(r, &r->items[i]);
     return status;
 }
 
@@ -131,12 +277,7 @@ static enum status collect(struct ranking *r, struct error *err)
 static double p_better(const struct ranking *r, const struct candidate *a,
                        const struct candidate *b)
 {
-    int64_t only_a = 0, only_b = 0;
-    for (size_t i = 0; i < r->dev; i++) {
-        only_a += a->scores[i] > b->scores[i];
-        only_b += b->scores[i] > a->scores[i];
-    }
-    return mcnemar_exact(only_a, only_b).second_better;
+    return r->p[a->place * r->ranked + b->place];
 }
 
 static bool tie(const struct ranking *r, const struct candidate *a, const struct candidate *b)
@@ -145,27 +286,18 @@ static bool tie(const struct ranking *r, const struct candidate *a, const struct
 }
 
 /* Probabilities of being best and of meeting the target, from joint resamples of the examples. */
-static void fill_standings(struct ranking *r)
+static void compare(struct ranking *r)
 {
-    struct arena *arena = &r->study->arena;
     const struct options *options = r->study->options;
-    double *scores = arena_alloc(arena, r->measured * r->dev * sizeof *scores + 1);
-    struct standing *standings = arena_zalloc(arena, (r->measured + 1) * sizeof *standings);
-    size_t row = 0;
-    for (size_t i = 0; i < r->count; i++)
-        if (r->items[i].scores)
-            memcpy(scores + r->dev * row++, r->items[i].scores, r->dev * sizeof *scores);
-    struct score_matrix matrix = {.scores = scores, .examples = r->dev, .techniques = r->measured};
-    struct bootstrap how = {.resamples = RESAMPLES, .seed = options->seed, .confidence = 0.95};
-    joint_bootstrap(&matrix, options->target.known ? options->target.value : 1, how, standings);
-    row = 0;
+    struct arena *arena = &r->study->arena;
+    double target = options->target.known ? options->target.value : 1;
+    r->standings = arena_zalloc(arena, r->ranked * sizeof *r->standings + 1);
+    compare_all(&r->comparison, r->predictions, r->ranked, target, arena, r->standings);
+    r->p = compare_pairs(&r->comparison, r->predictions, r->ranked, arena);
     for (size_t i = 0; i < r->count; i++) {
         struct candidate *c = &r->items[i];
-        if (!c->scores)
-            continue;
-        c->standing = standings[row++];
-        c->meets_target = options->target.known &&
-                          c->standing.probability_target >= options->confidence &&
+        c->meets_target = c->ranked && options->target.known &&
+                          r->standings[c->place].probability_target >= options->confidence &&
                           c->best->metric.value >= options->target.value;
     }
 }
@@ -175,47 +307,58 @@ static void fill_standings(struct ranking *r)
 static const struct candidate *baseline(const struct ranking *r)
 {
     for (size_t i = 0; i < r->count; i++)
-        if (!strcmp(r->items[i].technique->family, "baseline") && r->items[i].scores)
+        if (!strcmp(r->items[i].technique->family, "baseline") && r->items[i].ranked)
             return &r->items[i];
     return NULL;
 }
 
-/* A candidate for recommendation: measured, within the limits, and better than the baseline. */
+/* A candidate for recommendation: ranked, and better than the baseline. */
 static bool eligible(const struct ranking *r, const struct candidate *c)
 {
     const struct candidate *floor = baseline(r);
-    const struct options *options = r->study->options;
-    if (!c->scores || !strcmp(c->technique->family, "baseline"))
-        return false;
-    if (options->max_memory_bytes.known &&
-        c->best->peak_memory_bytes.value > options->max_memory_bytes.value)
-        return false;
-    if (options->max_latency_ms.known && c->best->latency_ms.value > options->max_latency_ms.value)
+    if (!c->ranked || !strcmp(c->technique->family, "baseline"))
         return false;
     return !floor || p_better(r, floor, c) <= significance;
 }
 
-/* The recommended one, or NULL when nothing is eligible. */
-static const struct candidate *choose(const struct ranking *r)
+/* Whether `c` is cheaper than `other`, or as cheap and better. */
+static bool is_better_buy(const struct candidate *c, const struct candidate *other)
 {
-    const struct candidate *chosen = NULL, *leader = NULL;
+    if (c->tokens < other->tokens || c->tokens > other->tokens)
+        return c->tokens < other->tokens;
+    return c->best->metric.value > other->best->metric.value;
+}
+
+/* The cheapest one that meets the target, or NULL. */
+static const struct candidate *cheapest(const struct ranking *r)
+{
+    const struct candidate *chosen = NULL;
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *c = &r->items[i];
-        if (!eligible(r, c))
-            continue;
-        if (c->meets_target && (!chosen || c->tokens < chosen->tokens))
+        if (c->meets_target && eligible(r, c) && (!chosen || is_better_buy(c, chosen)))
             chosen = c;
-        if (!leader || c->best->metric.value > leader->best->metric.value)
+    }
+    return chosen;
+}
+
+/* The best one, or the cheapest of those that equal it; NULL when nothing is eligible. */
+static const struct candidate *best_available(const struct ranking *r)
+{
+    const struct candidate *leader = NULL;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct candidate *c = &r->items[i];
+        if (eligible(r, c) && (!leader || c->best->metric.value > leader->best->metric.value))
             leader = c;
     }
-    for (size_t i = 0; !chosen && leader && i < r->count; i++) {
+    const struct candidate *chosen = leader;
+    for (size_t i = 0; leader && i < r->count; i++) {
         const struct candidate *c = &r->items[i];
         bool equal = eligible(r, c) && tie(r, c, leader) &&
                      leader->best->metric.value - c->best->metric.value <= close_enough;
-        if (equal && c->tokens < leader->tokens)
-            leader = c;
+        if (equal && is_better_buy(c, chosen))
+            chosen = c;
     }
-    return chosen ? chosen : leader;
+    return chosen;
 }
 
 /* Larger comes first. */
@@ -223,7 +366,7 @@ static double place(const struct candidate *c, const struct candidate *chosen)
 {
     if (c == chosen)
         return 100;
-    if (!c->scores)
+    if (!c->ranked)
         return c->status == STANDING_NOT_RUN ? -101 : -102;
     return c->best->metric.value;
 }
@@ -248,7 +391,7 @@ static void fill_ties(const struct ranking *r, const struct candidate *c, struct
     const char **names = arena_alloc(&r->study->arena, r->count * sizeof *names + 1);
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *other = &r->items[i];
-        if (other != c && other->scores && tie(r, c, other))
+        if (other != c && other->ranked && tie(r, c, other))
             names[out->tied_count++] = other->technique->name;
     }
     out->tied_with = names;
@@ -271,9 +414,6 @@ static struct ranked fill_row(const struct ranking *r, const struct candidate *c
     out.low = t->low;
     out.high = t->high;
     out.test_metric = t->test_metric;
-    out.probability_best = measured(c->standing.probability_best);
-    if (r->study->options->target.known)
-        out.probability_meets_target = measured(c->standing.probability_target);
     out.trial_seconds = t->trial_seconds;
     out.train_seconds = t->train_seconds;
     out.tokens_per_request = t->tokens_per_request;
@@ -281,20 +421,32 @@ static struct ranked fill_row(const struct ranking *r, const struct candidate *c
     out.trainable_parameters = t->trainable_parameters;
     out.peak_memory_bytes = t->peak_memory_bytes;
     out.artifact_bytes = t->artifact_bytes;
+    if (!c->ranked)
+        return out;
+    const struct standing *standing = &r->standings[c->place];
+    out.probability_best = measured(standing->probability_best);
+    if (r->study->options->target.known)
+        out.probability_meets_target = measured(standing->probability_target);
     fill_ties(r, c, &out);
     return out;
+}
+
+static double training_examples(const struct candidate *c)
+{
+    bool learns = c->technique->learning_rates || c->technique->fit;
+    return learns ? (double)c->best->key.examples : 0;
 }
 
 /* No other technique is at least as good and at most as dear in training and per request, and
  * better in one of them. */
 static bool on_front(const struct ranking *r, const struct candidate *c)
 {
-    double training = c->technique->learning_rates ? (double)c->best->key.examples : 0;
+    double training = training_examples(c);
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *o = &r->items[i];
-        if (o == c || !o->scores)
+        if (o == c || !o->ranked)
             continue;
-        double other = o->technique->learning_rates ? (double)o->best->key.examples : 0;
+        double other = training_examples(o);
         double request = o->best->tokens_per_request.value,
                ours = c->best->tokens_per_request.value;
         double metric = o->best->metric.value, our_metric = c->best->metric.value;
@@ -310,7 +462,7 @@ static void fill_pareto(const struct ranking *r, struct report *report)
 {
     const char **names = arena_alloc(&r->study->arena, r->count * sizeof *names + 1);
     for (size_t i = 0; i < r->count; i++)
-        if (r->items[i].scores && on_front(r, &r->items[i]))
+        if (r->items[i].ranked && on_front(r, &r->items[i]))
             names[report->pareto_count++] = r->items[i].technique->name;
     report->pareto = names;
 }
@@ -341,6 +493,7 @@ static void say_target(const struct ranking *r, const struct candidate *chosen,
                        struct reasons *reasons)
 {
     const struct options *options = r->study->options;
+    const struct candidate *floor = baseline(r);
     const char *metric = r->study->evaluator.metric->name;
     if (!options->target.known)
         return;
@@ -349,6 +502,8 @@ static void say_target(const struct ranking *r, const struct candidate *chosen,
             "It is the cheapest of those that reach the target of %.3g with a probability "
             "of at least %.3g.",
             options->target.value, options->confidence);
+    else if (floor && floor->meets_target)
+        say(reasons, "That reaches the target of %.3g already.", options->target.value);
     else
         say(reasons, "No technique reaches the target %s of %.3g with a probability of %.3g.",
             metric, options->target.value, options->confidence);
@@ -360,43 +515,66 @@ static void say_ties(const struct ranking *r, const struct candidate *chosen,
     struct text names = {0};
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *c = &r->items[i];
-        if (c != chosen && c->scores && strcmp(c->technique->family, "baseline") &&
+        if (c != chosen && c->ranked && strcmp(c->technique->family, "baseline") != 0 &&
             tie(r, c, chosen))
             text_printf(&names, "%s%s", names.length ? ", " : "", c->technique->name);
     }
     if (names.length)
-        say(reasons, "On %zu development examples it cannot be told apart from: %s.", r->dev,
-            text_string(&names));
+        say(reasons, "On %zu development examples it cannot be told apart from: %s.",
+            r->comparison.examples, text_string(&names));
     text_release(&names);
 }
 
-static void say_why(const struct ranking *r, const struct candidate *chosen,
-                    struct reasons *reasons)
+static void say_chosen(const struct ranking *r, const struct candidate *chosen,
+                       struct reasons *reasons)
 {
     const struct candidate *floor = baseline(r);
-    const char *metric = r->study->evaluator.metric->name;
-    if (chosen) {
-        say(reasons, "%s reaches %s %.3f [%.3f, %.3f] on %zu development examples.",
-            chosen->technique->name, metric, chosen->best->metric.value, chosen->best->low.value,
-            chosen->best->high.value, r->dev);
-        say_target(r, chosen, reasons);
-        say_ties(r, chosen, reasons);
-        if (floor)
-            say(reasons, "Always giving the most frequent answer reaches %.3f.",
-                floor->best->metric.value);
-        return;
-    }
-    if (floor && r->measured > 1)
-        say(reasons,
-            "Nothing measured is better than always giving the most frequent answer, "
-            "which reaches %s %.3f.",
-            metric, floor->best->metric.value);
-    else
-        say(reasons,
-            "The budget of %.3g s was too small to measure any technique; try a larger "
-            "--budget.",
-            r->study->options->budget_seconds);
+    say(reasons, "%s reaches %s %.3f [%.3f, %.3f] on %zu development examples.",
+        chosen->technique->name, r->study->evaluator.metric->name, chosen->best->metric.value,
+        chosen->best->low.value, chosen->best->high.value, r->comparison.examples);
     say_target(r, chosen, reasons);
+    say_ties(r, chosen, reasons);
+    if (floor)
+        say(reasons, "Always giving the most frequent answer reaches %.3f.",
+            floor->best->metric.value);
+}
+
+/* The first technique besides the baselines that came this far, measured or not; NULL: none. */
+static const struct candidate *first_with(const struct ranking *r, enum standing_status status,
+                                          bool measured_too)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        const struct candidate *c = &r->items[i];
+        if (strcmp(c->technique->family, "baseline") != 0 && c->status == status &&
+            (c->best || !measured_too))
+            return c;
+    }
+    return NULL;
+}
+
+static void say_nothing_chosen(const struct ranking *r, struct reasons *reasons)
+{
+    const struct candidate *floor = baseline(r), *waiting = first_with(r, STANDING_NOT_RUN, false);
+    bool limited = first_with(r, STANDING_EXCLUDED, true);
+    if (first_with(r, STANDING_MEASURED, true)) {
+        say(reasons,
+            "Nothing measured is better than always giving the most frequent answer%s, "
+            "which reaches %s %.3f.",
+            limited ? " and within the limits" : "", r->study->evaluator.metric->name,
+            floor ? floor->best->metric.value : 0);
+        say_target(r, NULL, reasons);
+    } else if (limited) {
+        say(reasons, "Every technique that was measured is beyond --max-memory or --max-latency.");
+    } else if (waiting) {
+        struct text budget = {0};
+        suggest_budget(r, (size_t)(waiting - r->items), &budget);
+        say(reasons,
+            "The budget of %.3g s was too small to measure any technique; %s takes --budget %s.",
+            r->study->options->budget_seconds, waiting->technique->name, text_string(&budget));
+        text_release(&budget);
+    } else {
+        say(reasons, "No technique that was asked for can be compared on these data.");
+    }
 }
 
 static enum outcome_status outcome_of(const struct candidate *chosen)
@@ -406,29 +584,41 @@ static enum outcome_status outcome_of(const struct candidate *chosen)
     return chosen->meets_target ? OUTCOME_MEETS_TARGET : OUTCOME_BEST_AVAILABLE;
 }
 
+static void fill_recommendation(struct ranking *r, const struct candidate *chosen,
+                                struct report *report)
+{
+    struct arena *arena = &r->study->arena;
+    struct reasons reasons = {.arena = arena,
+                              .items = arena_alloc(arena, MOST_REASONS * sizeof(const char *))};
+    report->technique = chosen ? chosen->technique->name : NULL;
+    report->outcome = outcome_of(chosen);
+    if (chosen)
+        say_chosen(r, chosen, &reasons);
+    else
+        say_nothing_chosen(r, &reasons);
+    report->reasons = reasons.items;
+    report->reason_count = reasons.count;
+}
+
 enum status rank_study(struct study *study, struct report *report, struct error *err)
 {
     struct ranking r = {.study = study};
     enum status status = collect(&r, err);
     if (status != OK)
         return status;
-    if (r.measured)
-        fill_standings(&r);
-    const struct candidate *chosen = choose(&r);
+    compare(&r);
+    const struct candidate *chosen = cheapest(&r);
+    if (!chosen)
+        chosen = best_available(&r);
     size_t *order = order_of(&r, chosen);
     struct ranked *rows = arena_alloc(&study->arena, r.count * sizeof *rows + 1);
-    for (size_t i = 0; i < r.count; i++)
+    for (size_t i = 0; i < r.count; i++) {
         rows[i] = fill_row(&r, &r.items[order[i]], (int)i + 1);
+        report->complete &= rows[i].status != STANDING_NOT_RUN;
+    }
     report->ranking = rows;
     report->ranking_count = r.count;
     fill_pareto(&r, report);
-    report->technique = chosen ? chosen->technique->name : NULL;
-    report->outcome = outcome_of(chosen);
-    struct reasons reasons = {.arena = &study->arena,
-                              .items =
-                                  arena_alloc(&study->arena, MOST_REASONS * sizeof(const char *))};
-    say_why(&r, chosen, &reasons);
-    report->reasons = reasons.items;
-    report->reason_count = reasons.count;
+    fill_recommendation(&r, chosen, report);
     return OK;
 }

@@ -8,6 +8,7 @@
 #include "advisor/output.h"
 #include "advisor/rank.h"
 #include "advisor/study.h"
+#include "advisor/study_file.h"
 #include "advisor/summary.h"
 
 /* Says what begins, or goes on. */
@@ -25,9 +26,10 @@ static enum status run(struct study *study, struct report *report, struct error 
     enum status status;
     announce(study);
     if ((status = study_size(study, err)) || (status = allocate_run(study, err)) ||
-        (status = allocate_test(study, err)) || (status = study_save_time(study, true, err)))
+        (status = allocate_test(study, err)) || (status = study_file_finish(study, err)) ||
+        (status = study_save_time(study, true, err)) ||
+        (status = summarise_study(study, report, err)))
         return status;
-    summarise_study(study, report);
     return rank_study(study, report, err);
 }
 
@@ -36,6 +38,9 @@ static enum status save_on_the_way_out(struct study *study, enum status status, 
 {
     struct error second = {0};
     study_save_time(study, true, &second);
+    if (status == INTERRUPTED && !study->store)
+        return error_set(err, INTERRUPTED,
+                         "interrupted before anything was measured; the same command begins again");
     if (status == INTERRUPTED)
         return error_set(err, INTERRUPTED,
                          "interrupted; what was measured is in %s, and the same command goes on",

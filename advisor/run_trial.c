@@ -99,7 +99,7 @@ static enum status settle(struct running *r, enum status status, struct error *e
         return settled;
     }
     if (at_fault)
-        progress_note(r->study->progress, "%s failed: %s", r->key.technique, err->text);
+        progress_note(r->study->progress, "%s: passed over: %s", r->key.technique, err->text);
     return at_fault || status == OUT_OF_TIME ? OK : status;
 }
 

@@ -37,7 +37,7 @@ void study_set_deadline(struct study *study, double seconds)
 
 double study_cost(const struct study *study)
 {
-    return study->worked ? study_spent(study) : study->spent_before;
+    return study->store ? study->spent_saved : study_spent(study);
 }
 
 enum status study_save_time(struct study *study, bool now, struct error *err)
@@ -105,6 +105,7 @@ static enum status load_model(struct study *study, struct error *err)
 static enum status bare_model(struct study *study, struct adapted **adapted, struct error *err)
 {
     const struct technique *technique;
+    *adapted = NULL;
     for (size_t i = 0; (technique = technique_at(i)); i++)
         if (technique->needs & NEEDS_MODEL && !technique->learning_rates)
             break;
@@ -146,7 +147,7 @@ static enum status read_tokens(struct study *study, const struct adapted *adapte
 
 static enum status count_tokens(struct study *study, struct error *err)
 {
-    struct adapted *adapted;
+    struct adapted *adapted = NULL;
     enum status status = bare_model(study, &adapted, err);
     if (status == OK && study->test_data.count)
         status = read_tokens(study, adapted, &study->test_data, err);
@@ -255,7 +256,7 @@ static enum status time_bare_model(struct study *study, struct adapted *adapted,
 /* Leaves seconds_per_answer at 0 when the budget does not reach the first answer. */
 static enum status probe(struct study *study, struct error *err)
 {
-    struct adapted *adapted;
+    struct adapted *adapted = NULL;
     study_set_deadline(study, study_left(study));
     enum status status = deadline_check(&study->deadline, err);
     if (status == OK) {

@@ -65,7 +65,8 @@ double study_left(const struct study *study);  /* of the budget; negative when o
 /* Trials have `seconds` from now; none when that is negative. */
 void study_set_deadline(struct study *study, double seconds);
 
-/* What the study has cost, for people: a run that only shows what there is costs nothing. */
+/* What the study has cost so far, as its file knows it, so that a run that only shows the result
+ * shows the same; without a file the seconds of this run. */
 double study_cost(const struct study *study);
 
 /* Writes the time spent to the store; at most every two seconds unless `now`. */

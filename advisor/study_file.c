@@ -75,8 +75,9 @@ static enum status read_profile(struct study *study, struct error *err)
                       &dev, identity, &seconds, task, &test);
     if (strcmp(identity, study->identity) != 0)
         return error_set(err, USAGE,
-                         "%s is the study of %s with the model %s, but another %s is asked for "
-                         "now; choose another --study, or --fresh to begin this one anew",
+                         "%s is the study of %s with the model %s, and differs in its %s from what "
+                         "is asked for now; choose another --study, or --fresh to begin this one "
+                         "anew",
                          study->path, record->data_path, record->model_name, difference(study));
     if (read != 5 || dev > study->split.dev_count || test > study->split.test_count)
         return error_set(err, FAILED,

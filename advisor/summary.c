@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "advisor/allocate.h"
+#include "advisor/pace.h"
 #include "model/transformer.h"
-#include "techniques/trainer.h"
 
-enum { MOST_WARNINGS = 12 };
+enum { OWN_WARNINGS = 8 }; /* besides the notes of the data */
 
 struct warnings {
     struct arena *arena;
@@ -21,13 +20,29 @@ struct warnings {
 static void __attribute__((format(printf, 2, 3)))
 warn(struct warnings *warnings, const char *format, ...)
 {
-    char text[512];
+    char text[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (warnings->count < MOST_WARNINGS)
-        warnings->items[warnings->count++] = arena_strdup(warnings->arena, text);
+    warnings->items[warnings->count++] = arena_strdup(warnings->arena, text);
+}
+
+/* What the comparison stands on. */
+static void warn_about_sides(const struct study *study, struct warnings *warnings)
+{
+    size_t dev = study->evaluator.dev_count, test = study->evaluator.test_count;
+    const struct split *split = &study->split;
+    if (!dev)
+        return;
+    if (dev < split->dev_count || test < split->test_count)
+        warn(warnings,
+             "the budget was short when the study began, so only %zu of %zu development and %zu of "
+             "%zu test examples are answered; a larger --budget with --fresh uses more.",
+             dev, split->dev_count, test, split->test_count);
+    if (dev < 50)
+        warn(warnings, "only %zu development examples: weak evidence, the intervals say how weak.",
+             dev);
 }
 
 static void warn_about_data(const struct study *study, struct warnings *warnings)
@@ -50,9 +65,7 @@ static void warn_about_data(const struct study *study, struct warnings *warnings
              "%zu test examples are in the training data too (%zu of them nearly); the test "
              "metric is too good by what they contribute.",
              facts->leakage.count + facts->near_leakage.count, facts->near_leakage.count);
-    if (study->evaluator.dev_count < 50)
-        warn(warnings, "only %zu development examples: weak evidence, the intervals say how weak.",
-             study->evaluator.dev_count);
+    warn_about_sides(study, warnings);
     if (study->tokens_max > study->model->n_context / 2.0)
         warn(warnings, "the longest input has %.0f tokens, over half of the model's context of %d.",
              study->tokens_max, study->model->n_context);
@@ -120,43 +133,92 @@ static void fill_constraints(struct study *study, struct report *report)
     report->techniques_asked_count = options->technique_count;
 }
 
-/* What trying everything would take: each technique at full size, every learning rate, and the
- * development answers, at the bare model's speed. */
-static double exhaustive_seconds(const struct study *study)
+/* A word as a shell reads it. */
+static void add_quoted(struct text *text, const char *value)
 {
-    double answers =
-        study->seconds_per_answer * (double)(study->split.dev_count + study->split.test_count);
-    double seconds = 0;
-    const struct technique *technique;
-    for (size_t i = 0; (technique = study_technique(study, i)); i++) {
-        if (!(technique->needs & NEEDS_MODEL))
-            continue;
-        size_t rates = 1;
-        for (const char *c = technique->learning_rates; c && *c; c++)
-            rates += *c == ',';
-        seconds += answers * (double)rates;
-        if (technique->learning_rates) {
-            struct setting setting = setting_default(technique);
-            double passes = (double)study->split.train_count *
-                            trainer_epochs(&setting, study->split.train_count);
-            seconds += 3 * passes * study->seconds_per_answer * (double)rates;
-        }
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_@%+=:,./-";
+    if (*value && !value[strspn(value, plain)]) {
+        text_add(text, value);
+        return;
     }
-    return seconds;
+    text_add(text, "'");
+    for (const char *c = value; *c; c++) {
+        if (*c == '\'')
+            text_add(text, "'\\''");
+        else
+            text_append(text, c, 1);
+    }
+    text_add(text, "'");
 }
 
-/* The command line without the program's path, quoted where a shell needs it. */
+static void add_word(struct text *text, const char *name, const char *value)
+{
+    text_printf(text, " --%s ", name);
+    add_quoted(text, value);
+}
+
+static void add_number(struct text *text, const char *name, struct measured value)
+{
+    if (value.known)
+        text_printf(text, " --%s %.12g", name, value.value);
+}
+
+/* How the data are read. */
+static void add_reading(struct text *text, const struct options *options)
+{
+    const struct dataset_options *reading = &options->reading;
+    if (reading->input)
+        add_word(text, "input", reading->input);
+    if (reading->target)
+        add_word(text, "label", reading->target);
+    if (reading->rationale)
+        add_word(text, "rationale", reading->rationale);
+    if (reading->task != TASK_INFER)
+        add_word(text, "task", task_name(reading->task));
+    if (reading->delimiter)
+        add_word(text, "delimiter", (const char[]){reading->delimiter, '\0'});
+    if (reading->on_bad_row == BAD_ROW_SKIP)
+        add_word(text, "on-bad-row", "skip");
+    struct text names = {0};
+    for (size_t i = 0; i < reading->label_map_count; i++)
+        text_printf(&names, "%s%s=%s", i ? "," : "", reading->label_map[i].from,
+                    reading->label_map[i].to);
+    if (names.length)
+        add_word(text, "label-names", text_string(&names));
+    text_release(&names);
+}
+
+static void add_techniques(struct text *text, const struct options *options)
+{
+    if (!options->techniques)
+        return;
+    for (size_t i = 0; i < options->technique_count; i++)
+        text_printf(text, "%s%s", i ? "," : " --techniques ", options->techniques[i]->name);
+}
+
+/* The command line that goes on with this study, without the program's path. */
 static const char *command_of(struct study *study)
 {
     const struct options *options = study->options;
     struct text text = {0};
-    text_printf(&text, "advisor recommend '%s'", study->data.path);
+    text_add(&text, "advisor recommend ");
+    add_quoted(&text, study->data.path);
     if (options->test_path)
-        text_printf(&text, " --test '%s'", options->test_path);
+        add_word(&text, "test", options->test_path);
+    add_reading(&text, options);
     if (options->model_given)
-        text_printf(&text, " --model '%s'", options->model);
+        add_word(&text, "model", options->model);
+    if (options->study)
+        add_word(&text, "study", options->study);
+    add_techniques(&text, options);
+    add_number(&text, "target", options->target);
     if (options->target.known)
-        text_printf(&text, " --target %g", options->target.value);
+        text_printf(&text, " --confidence %g", options->confidence);
+    add_number(&text, "max-memory", options->max_memory_bytes);
+    add_number(&text, "requests", options->requests);
+    if (options->max_latency_ms.known)
+        text_printf(&text, " --max-latency %gms", options->max_latency_ms.value);
     text_printf(&text, " --metric %s --budget %gs --seed %llu", study->evaluator.metric->name,
                 options->budget_seconds, (unsigned long long)options->seed);
     const char *copy = arena_strdup(&study->arena, text_string(&text));
@@ -164,9 +226,20 @@ static const char *command_of(struct study *study)
     return copy;
 }
 
-void summarise_study(struct study *study, struct report *report)
+static void fill_warnings(struct study *study, struct report *report)
+{
+    size_t most = study->data.note_count + OWN_WARNINGS;
+    struct warnings warnings = {.arena = &study->arena,
+                                .items = arena_alloc(&study->arena, most * sizeof(const char *))};
+    warn_about_data(study, &warnings);
+    report->warnings = warnings.items;
+    report->warning_count = warnings.count;
+}
+
+enum status summarise_study(struct study *study, struct report *report, struct error *err)
 {
     const struct model *model = study->model;
+    struct trials trials;
     report->study = study->name;
     report->study_path = study->path;
     report->complete = true;
@@ -178,13 +251,13 @@ void summarise_study(struct study *study, struct report *report)
     report->model_context = model->n_context;
     fill_data(study, report);
     fill_constraints(study, report);
-    struct warnings warnings = {
-        .arena = &study->arena,
-        .items = arena_alloc(&study->arena, MOST_WARNINGS * sizeof(const char *))};
-    warn_about_data(study, &warnings);
-    report->warnings = warnings.items;
-    report->warning_count = warnings.count;
-    report->spent_seconds = study_spent(study);
-    report->exhaustive_seconds_estimate = exhaustive_seconds(study);
+    fill_warnings(study, report);
+    report->spent_seconds = study_cost(study);
     report->command = command_of(study);
+    enum status status = trials_read(study, &study->arena, &trials, err);
+    double everything = pace_exhaustive(study, &trials);
+    if (everything > 0 && everything < report->spent_seconds) /* what was done is part of it */
+        everything = report->spent_seconds;
+    report->exhaustive_seconds_estimate = everything;
+    return status;
 }

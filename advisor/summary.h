@@ -10,6 +10,6 @@
 
 /* Fills in everything but ranking, pareto, technique, outcome and reasons. Strings live in the
  * study's arena. */
-void summarise_study(struct study *study, struct report *report);
+enum status summarise_study(struct study *study, struct report *report, struct error *err);
 
 #endif

@@ -43,7 +43,7 @@ static enum status on_progress(void *context, const char *stage, size_t done, si
     (void)err;
     struct study *study = context;
     progress_update(study->progress, study->options->operands[0], stage, (double)done,
-                    (double)total, study_spent(study), 0);
+                    (double)total, study_spent(study), study->options->budget_seconds);
     return OK;
 }
 
@@ -87,20 +87,25 @@ static enum status run(struct study *study, struct report *report, struct error 
         return status;
     struct trial_hooks hooks = {.context = study, .progress = on_progress};
     uint64_t seed = study->options->seed;
+    study_set_deadline(study, study_left(study));
     status = evaluate_trial(&study->evaluator, &setting, examples, seed, false, &hooks,
                             &study->deadline, &study->arena, &outcome, err);
     if (status == OK)
         status = evaluate_test(&study->evaluator, &setting, examples, seed, outcome.artifact,
                                outcome.artifact_length, &study->deadline, &study->arena,
                                &predictions, &test, err);
+    if (status == OUT_OF_TIME)
+        return error_set(err, FAILED,
+                         "the budget of %.3g s was used up before the trial was done; use a larger "
+                         "--budget or fewer --examples",
+                         study->options->budget_seconds);
     if (status != OK)
         return status;
     struct ranked *row = arena_alloc(&study->arena, sizeof *row);
     *row = row_of(study, &setting, examples, &outcome.record, &test);
-    summarise_study(study, report);
     report->ranking = row;
     report->ranking_count = 1;
-    return OK;
+    return summarise_study(study, report, err);
 }
 
 static enum status check_technique(const char *name, struct error *err)

@@ -120,6 +120,7 @@ static struct arena_chunk *chunk_with_room(struct arena *arena, size_t bytes)
     if (chunk && chunk->size - chunk->used >= bytes)
         return chunk;
     struct arena_chunk *next = chunk ? chunk->next : arena->first;
+    arena->behind += chunk ? chunk->used : 0;
     if (next && next->size >= bytes) {
         next->used = 0;
         arena->current = next;
@@ -139,6 +140,8 @@ void *arena_alloc(struct arena *arena, size_t bytes)
     struct arena_chunk *chunk = chunk_with_room(arena, rounded);
     void *block = chunk->data + chunk->used;
     chunk->used += rounded;
+    if (arena->behind + chunk->used > arena->most)
+        arena->most = arena->behind + chunk->used;
     UNPOISON(block, bytes);
     return block;
 }
@@ -175,12 +178,16 @@ void arena_rewind(struct arena *arena, struct arena_mark mark)
     }
     arena->current = mark.chunk;
     mark.chunk->used = mark.used;
+    arena->behind = 0;
+    for (const struct arena_chunk *chunk = arena->first; chunk != mark.chunk; chunk = chunk->next)
+        arena->behind += chunk->used;
     POISON(mark.chunk->data + mark.used, mark.chunk->size - mark.used);
 }
 
 void arena_clear(struct arena *arena)
 {
     arena->current = arena->first;
+    arena->behind = 0;
     if (arena->first) {
         arena->first->used = 0;
         POISON(arena->first->data, arena->first->size);
@@ -198,18 +205,13 @@ void arena_release(struct arena *arena)
         chunk = next;
     }
     arena->first = arena->current = NULL;
+    arena->behind = 0;
 }
 
 void arena_consolidate(struct arena *arena)
 {
-    size_t used = 0;
-    struct arena_chunk *last = arena->current;
-    for (const struct arena_chunk *chunk = arena->first; chunk; chunk = chunk->next) {
-        used += chunk->used;
-        if (chunk == last)
-            break;
-    }
-    if (arena->first && arena->first != last) {
+    size_t used = arena->behind + (arena->current ? arena->current->used : 0);
+    if (arena->first != arena->current) {
         arena_release(arena);
         arena_reserve(arena, used);
     }

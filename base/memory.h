@@ -42,6 +42,8 @@ struct arena {
     struct arena_chunk *first;
     struct arena_chunk *current;
     struct meter *meter; /* may be NULL; must outlive the arena */
+    size_t behind;       /* bytes in use in the chunks before the current one */
+    size_t most;         /* most bytes in use at once since arena_init */
 };
 
 struct arena_mark {

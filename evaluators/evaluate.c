@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATENCY_REQUESTS = 5, INTERVAL_RESAMPLES = 2000 };
+enum {
+    LATENCY_REQUESTS = 5,
+    INTERVAL_RESAMPLES = 2000,
+    ANSWERS_AT_ONCE = 128 /* between two signs of progress; enough to keep all threads busy */
+};
 
 const struct metric *metric_for_task(enum task task)
 {
@@ -110,6 +114,23 @@ static void fill_predictions(const struct dataset *data, const struct dataset *f
     }
 }
 
+/* Answers in portions, which are the same with any number of threads. */
+static enum status answer_all(const struct run *run, const struct example *const *examples,
+                              size_t count, struct outcome *outcomes, struct error *err)
+{
+    const struct trial_hooks *hooks = run->hooks;
+    enum status status = OK;
+    for (size_t at = 0; at < count && status == OK; at += ANSWERS_AT_ONCE) {
+        size_t n = count - at < ANSWERS_AT_ONCE ? count - at : ANSWERS_AT_ONCE;
+        if (hooks && hooks->progress)
+            status = hooks->progress(hooks->context, "scoring", at, count, err);
+        if (status == OK)
+            status = adapted_answer(run->adapted, examples + at, n, outcomes + at, run->arena,
+                                    run->deadline, err);
+    }
+    return status;
+}
+
 /* Answers one side (examples `rows` of `from`) and measures it. */
 static enum status answer_side(const struct run *run, const struct dataset *from,
                                const size_t *rows, size_t count, struct outcome **outcomes,
@@ -120,8 +141,7 @@ static enum status answer_side(const struct run *run, const struct dataset *from
     const struct example **examples = pick(from, rows, count, run->arena);
     *outcomes = arena_zalloc(run->arena, count * sizeof **outcomes);
     *predictions = arena_alloc(run->arena, count * sizeof **predictions);
-    enum status status =
-        adapted_answer(run->adapted, examples, count, *outcomes, run->arena, run->deadline, err);
+    enum status status = answer_all(run, examples, count, *outcomes, err);
     if (status != OK)
         return status;
     fill_predictions(e->data, from, rows, count, *outcomes, *predictions);
@@ -203,12 +223,7 @@ static enum status run_stages(struct run *run, const struct material *material, 
                               struct error *err)
 {
     enum status status = learn(run, material, err);
-    if (status != OK || race)
-        return status;
-    if (run->hooks && run->hooks->progress)
-        status =
-            run->hooks->progress(run->hooks->context, "scoring", 0, run->evaluator->dev_count, err);
-    return status == OK ? score(run, err) : status;
+    return status == OK && !race ? score(run, err) : status;
 }
 
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
@@ -230,7 +245,6 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
     double start = clock_seconds();
     *outcome = (struct trial_outcome){0};
     engine_trim(engine);
-    meter_restart(&engine->meter);
     enum status status = adapted_create(&run.adapted, engine, &used, &material, err);
     if (status == OK)
         status = run_stages(&run, &material, race, err);
@@ -238,7 +252,7 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
         struct trial_record *record = &outcome->record;
         size_t weights = setting->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;
         record->trainable_parameters = measured((double)run.adapted->parameters.count);
-        record->peak_memory_bytes = measured((double)(weights + engine->meter.peak));
+        record->peak_memory_bytes = measured((double)(weights + engine_peak(engine)));
         record->trial_seconds = measured(clock_seconds() - start);
     }
     adapted_release(run.adapted);

@@ -154,9 +154,8 @@ enum status decode(const struct decoding *decoding, struct workspace *workspace,
                    struct stream *streams, int n_streams, const struct deadline *deadline,
                    struct error *err)
 {
-    struct arena arena;
-    arena_init(&arena, workspace->arena.meter);
-    struct batch batch = batch_for(decoding, streams, n_streams, &arena);
+    struct arena_mark mark = arena_mark(&workspace->lasting);
+    struct batch batch = batch_for(decoding, streams, n_streams, &workspace->lasting);
     int next = 0;
     enum status status = OK;
     while (status == OK && fill_slots(&batch, streams, n_streams, &next)) {
@@ -164,6 +163,6 @@ enum status decode(const struct decoding *decoding, struct workspace *workspace,
         if (status == OK)
             run_step(&batch, workspace);
     }
-    arena_release(&arena);
+    arena_rewind(&workspace->lasting, mark);
     return status;
 }

@@ -13,6 +13,7 @@
 /* What one worker computes in. Nothing survives from one task to the next. */
 struct workspace {
     struct arena arena;
+    struct arena lasting; /* for what a task of many steps keeps, each of which empties `arena` */
     struct tape tape;
 };
 
@@ -20,15 +21,20 @@ struct engine {
     const struct model *model; /* not owned */
     struct pool *pool;
     struct workspace *workspaces; /* (threads), indexed by the worker number of a task */
-    struct meter meter;           /* memory beyond the weights: workspaces, caches, parameters */
+    struct meter meter; /* memory beyond the weights and the workspaces: caches, parameters */
 };
 
 /* `threads` >= 1. The engine itself cannot fail; it must be released before the model. */
 struct engine *engine_create(const struct model *model, int threads);
 void engine_free(struct engine *engine); /* NULL is fine */
 
-/* Returns the memory of all workspaces to the system, so that the next trial's peak is its own. */
+/* Returns the memory of all workspaces to the system and starts the peak anew. */
 void engine_trim(struct engine *engine);
+
+/* Most bytes beyond the weights since engine_trim: what was held at once outside the workspaces,
+ * and for every worker a workspace as large as the largest task needed. Which worker ran which task
+ * makes no difference, so the same work has the same peak every time. */
+size_t engine_peak(const struct engine *engine);
 
 /* The workspace of `worker`, emptied, its tape recording or not. */
 struct workspace *engine_workspace(struct engine *engine, int worker, bool recording);

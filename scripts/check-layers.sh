@@ -34,11 +34,8 @@ sqlite3.h          evaluators/store*.c advisor/rules.c
 csv.h              datasets/csv.c
 pcre2.h            model/tokenizer.c
 openssl/*          base/hash.c
-jansson.h          base/json*.[ch]
 jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
 jansson.h          techniques/setting.c
-jansson.h          advisor/study.c
-jansson.h          reports/json.c
 cmocka.h           -
 '
 

@@ -23,20 +23,16 @@ static enum status decode_task(void *context, size_t task, int worker, struct er
     struct adapted *adapted = g->adapted;
     const struct model *model = adapted->engine->model;
     struct workspace *workspace = engine_workspace(adapted->engine, worker, false);
-    struct arena arena; /* outlives the steps, which empty the workspace */
-    arena_init(&arena, &adapted->engine->meter);
-    struct decoding how = {
-        .pass = adapted_pass(adapted, NULL, NULL, adapted_views(adapted, NULL, &arena)),
-        .prefix = adapted->prefix_cache,
-        .position = adapted->past_rows + (int)adapted->prefix.count,
-        .end = chat_end_token(model->chat, model->tokenizer),
-        .longest = adapted->longest_answer,
-        .together = STREAMS_TOGETHER};
+    struct tensor *views = adapted_views(adapted, NULL, &workspace->lasting);
+    struct decoding how = {.pass = adapted_pass(adapted, NULL, NULL, views),
+                           .prefix = adapted->prefix_cache,
+                           .position = adapted->past_rows + (int)adapted->prefix.count,
+                           .end = chat_end_token(model->chat, model->tokenizer),
+                           .longest = adapted->longest_answer,
+                           .together = STREAMS_TOGETHER};
     size_t first = task * STREAMS_A_TASK;
     size_t n = g->count - first < STREAMS_A_TASK ? g->count - first : STREAMS_A_TASK;
-    enum status status = decode(&how, workspace, g->streams + first, (int)n, g->deadline, err);
-    arena_release(&arena);
-    return status;
+    return decode(&how, workspace, g->streams + first, (int)n, g->deadline, err);
 }
 
 /* The bytes between the white space at both ends, invalid UTF-8 replaced. */

@@ -77,18 +77,19 @@ static enum status answer(struct adapted *adapted, const struct example *const *
                           size_t count, struct outcome *outcomes, struct arena *arena,
                           const struct deadline *deadline, struct error *err)
 {
-    (void)arena;
     (void)deadline;
     (void)err;
     const struct majority *m = adapted->self;
+    size_t bytes = adapted->data->label_count * sizeof *m->shares;
+    float *shares = m->shares ? memcpy(arena_alloc(arena, bytes), m->shares, bytes) : NULL;
     for (size_t i = 0; i < count; i++) {
         outcomes[i].label = m->label;
-        outcomes[i].text = m->shares ? NULL : m->text;
+        outcomes[i].text = shares ? NULL : m->text;
         outcomes[i].probability = m->share;
-        outcomes[i].probabilities = m->shares;
-        outcomes[i].scored = m->shares && examples[i]->label >= 0;
+        outcomes[i].probabilities = shares;
+        outcomes[i].scored = shares && examples[i]->label >= 0;
         if (outcomes[i].scored)
-            outcomes[i].nll = -log((double)m->shares[examples[i]->label]);
+            outcomes[i].nll = -log((double)shares[examples[i]->label]);
     }
     return OK;
 }

@@ -285,12 +285,12 @@ static enum status run_epochs(struct training *t, size_t count, uint64_t seed,
             if (status != OK)
                 break;
             update(t, &step);
+            report->steps++;
             average(&averages, &step, step.tokens - tokens, per_epoch, total);
             if (hooks && hooks->step)
                 status = hooks->step(hooks->context, &step, total, err);
         }
     }
-    report->steps = step.step;
     report->prequential_nll = averages.recent / averages.recent_tokens;
     report->final_loss = averages.last / averages.last_tokens;
     return status;

@@ -37,7 +37,7 @@ struct training_hooks {
 };
 
 struct training_report {
-    size_t steps;
+    size_t steps;  /* completed */
     size_t tokens; /* rows run forward and backward, prefix included */
     double seconds;
     double prequential_nll; /* mean loss per answer token, before training on it, over the recent

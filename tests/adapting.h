@@ -73,6 +73,17 @@ static const char *const data_texts = "prompt,response\n"
                                       "wait,one moment\n"
                                       "praise,well done\n";
 
+/* The same with worked solutions. */
+static const char *const data_worked = "question,rationale,answer\n"
+                                       "two plus three,\"two, and three more\",5\n"
+                                       "four plus four,twice four,8\n"
+                                       "ten plus one,\"ten, and one more\",11\n"
+                                       "six plus one,\"six, and one more\",7\n"
+                                       "one plus one,twice one,2\n"
+                                       "five times ten,\"ten, five times\",50\n"
+                                       "nine plus zero,nothing is added,9\n"
+                                       "two times two,twice two,4\n";
+
 enum { SUBJECT_ROWS = 128 };
 
 struct subject {
@@ -161,6 +172,26 @@ static inline const char *subject_names(struct subject *s, const int32_t *ids, s
     const char *copy = arena_strdup(&s->arena, text_string(&line));
     text_release(&line);
     return copy;
+}
+
+/* Logits behind `ids` (prefix included), computed in one go without any cache. They live until the
+ * engine's first workspace is used again. */
+static inline const real *subject_logits(const struct adapted *adapted, const struct tokens *ids)
+{
+    struct workspace *w = engine_workspace(adapted->engine, 0, false);
+    int last = (int)ids->count - 1;
+    struct segment segment = {
+        .length = (int)ids->count, .parent = -1, .position = adapted->past_rows};
+    struct layout layout = {.rows = segment.length,
+                            .tokens = ids->ids,
+                            .segments = &segment,
+                            .n_segments = 1,
+                            .scored = &last,
+                            .n_scored = 1};
+    struct pass pass =
+        adapted_pass(adapted, &w->tape, &layout, adapted_views(adapted, NULL, &w->arena));
+    struct tensor *x = transformer_forward(&pass);
+    return op_linear(&w->tape, x, transformer_head(&pass), NULL)->data;
 }
 
 #endif

@@ -332,6 +332,18 @@ static void limits_fields_and_rows(void **state)
     }
 }
 
+static void the_row_limit_is_for_each_row(void **state)
+{
+    (void)state;
+    struct text out = {0};
+    struct error err;
+    struct csv_options options = {.row_limit = 6};
+    assert_int_equal(read_all(BYTES("a,b\n12,34\n12,34\n\"1\n\",\n"), &options, false, &out, &err),
+                     OK);
+    assert_string_equal(text_string(&out), "h1:a|b\n2:12|34\n3:12|34\n4:1\n|\n");
+    text_release(&out);
+}
+
 static void refuses_a_header_of_5000_columns(void **state)
 {
     (void)state;
@@ -463,6 +475,7 @@ int main(void)
         cmocka_unit_test(broken_quotes_are_never_skipped),
         cmocka_unit_test(respects_the_delimiter),
         cmocka_unit_test(limits_fields_and_rows),
+        cmocka_unit_test(the_row_limit_is_for_each_row),
         cmocka_unit_test(refuses_a_header_of_5000_columns),
         cmocka_unit_test(late_quotes_are_read_like_early_ones),
         cmocka_unit_test(a_handler_can_stop_the_reading),

@@ -673,6 +673,10 @@ static const struct inference inferences[] = {
      TASK_GENERATION, NULL},
     {"two of each", "text %d", "one|two|three|four|five", 10, TASK_CLASSIFICATION, NULL},
     {"seldom repeated", "text %d", "one|two|three|four|five|six|seven", 10, TASK_GENERATION, NULL},
+    {"a third never repeated", "text %d", "a|a|a|a|a|a|a|b|c|d", 10, TASK_GENERATION, NULL},
+    {"consecutive numbers from 2 on", "text %d",
+     "2|3|4|5|6|7|8|9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25", 240, TASK_NUMERIC_ANSWER,
+     NULL},
     {"long targets", "text %d",
      "this target is longer than sixty characters, so it is a sentence|and here is another one "
      "that "

@@ -262,6 +262,13 @@ static void test_few_shot_refusals(void **state)
     check_refused(&s, "few_shot", "k=12", USAGE,
                   "few_shot: k=12 worked examples take 356 tokens of a context of 256; expected at "
                   "most half of it, so choose a smaller k");
+    struct adapted *adapted = subject_adapt(&s, technique("few_shot"), "k=2");
+    int half = (int)adapted->prefix.count;
+    adapted_release(adapted);
+    s.model->n_context = 2 * half; /* exactly half of it */
+    adapted_release(subject_adapt(&s, technique("few_shot"), "k=2"));
+    s.model->n_context = 2 * half - 1;
+    check_refused(&s, "few_shot", "k=2", USAGE, "few_shot: k=2 worked examples take ");
     subject_close(&s);
 }
 

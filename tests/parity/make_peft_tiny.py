@@ -26,8 +26,8 @@ KEYS = "blk.0.attn_k.weight"  # whose rows are the features of keys
 class Parameter:
     """A trained tensor, or rows and columns of one, under the name and in the order of the C side.
 
-    `part` picks what belongs to `name` from the tensor. The rows of Q and K weights are brought into
-    GGUF's order, and so are the columns of what is a vector of key features each (`keys`).
+    `part` picks what belongs to `name` from the tensor. The rows of Q and K weights are brought
+    into GGUF's order, and so are the columns of rows of key features (`keys`).
     """
 
     def __init__(self, name, tensor, part=lambda tensor: tensor, keys=False):

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _XOPEN_SOURCE 700
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "advisor/allocate.h"
+#include "advisor/pace.h"
+#include "advisor/rank.h"
+#include "advisor/study_file.h"
+#include "tests/study_support.h"
+
+/* A study of `rows` rows, sized, with the four first techniques. */
+struct work {
+    struct bench bench;
+    struct desk desk;
+    struct trials trials;
+    struct error err;
+};
+
+static void reopen(struct work *w, const char *more)
+{
+    char words[2048];
+    bool named = strstr(more, "--techniques") != NULL;
+    snprintf(words, sizeof words, "%s %s %s", w->bench.data,
+             named ? "" : "--techniques majority,zero_shot,few_shot,lora", more);
+    desk_must(desk_open(&w->desk, words, &w->err), &w->err);
+    desk_must(study_size(&w->desk.study, &w->err), &w->err);
+}
+
+static void begin(struct work *w, size_t rows, const char *more)
+{
+    *w = (struct work){0};
+    bench_enter(&w->bench);
+    bench_rows(w->bench.data, rows, 2, 3);
+    reopen(w, more);
+}
+
+static void end(struct work *w)
+{
+    desk_close(&w->desk);
+    bench_leave(&w->bench);
+}
+
+static void run(struct work *w)
+{
+    desk_must(allocate_run(&w->desk.study, &w->err), &w->err);
+    desk_must(trials_read(&w->desk.study, &w->desk.study.arena, &w->trials, &w->err), &w->err);
+}
+
+/* Trials of a technique (NULL: all) for a purpose (NULL: any) that ended in `status`. */
+static size_t count(const struct work *w, const char *technique, const char *purpose,
+                    enum trial_status status)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->trials.count; i++) {
+        const struct trial_record *t = &w->trials.items[i];
+        n += (!technique || !strcmp(t->key.technique, technique)) &&
+             (!purpose || !strcmp(t->key.purpose, purpose)) && t->status == status;
+    }
+    return n;
+}
+
+/* Writes a trial as an earlier run would have left it: done, and slow. */
+static void add_slow(struct work *w, const char *technique, const char *purpose, size_t examples,
+                     double train_seconds)
+{
+    struct store *store = w->desk.study.store;
+    struct text json = {0};
+    struct setting setting = setting_default(technique_find(technique));
+    int64_t id;
+    enum claim claim;
+    setting_json(&setting, &json);
+    struct trial_key key = {technique, text_string(&json), (int64_t)examples, w->desk.options.seed,
+                            purpose};
+    desk_must(trial_plan(store, &key, &id, &w->err), &w->err);
+    desk_must(trial_claim(store, id, &claim, &w->err), &w->err);
+    text_release(&json);
+    struct trial_record record = {.id = id,
+                                  .train_seconds = measured(train_seconds),
+                                  .trial_seconds = measured(train_seconds),
+                                  .prequential_nll = measured(0.001)};
+    struct trial_predictions none = {0};
+    desk_must(trial_finish(store, &record, &none, &w->err), &w->err);
+}
+
+/* ---- All of it ------------------------------------------------------------------------------ */
+
+static void test_everything_is_tried(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 300, "--budget 5m");
+    size_t all = w.desk.study.split.train_count, dev = w.desk.study.split.dev_count;
+    run(&w);
+    assert_int_equal(count(&w, "majority", PURPOSE_RUNG, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "zero_shot", PURPOSE_RUNG, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "few_shot", PURPOSE_RUNG, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "lora", PURPOSE_RACE, TRIAL_DONE), 3); /* learning rates */
+    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE), 1);
+    for (size_t i = 0; i < w.trials.count; i++) {
+        const struct trial_record *t = &w.trials.items[i];
+        assert_int_equal(t->key.examples, all); /* fewer than 256 */
+        if (t->status == TRIAL_DONE && !strcmp(t->key.purpose, PURPOSE_RUNG))
+            assert_int_equal(t->dev_predictions, dev);
+        assert_false(t->test_metric.known);
+    }
+    end(&w);
+}
+
+/* The trial with the best prequential loss gives the rate of the rungs. */
+static void test_the_best_rate_goes_on(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 300, "--budget 5m --techniques lora");
+    run(&w);
+    const struct trial_record *best = NULL, *rung = NULL;
+    for (size_t i = 0; i < w.trials.count; i++) {
+        const struct trial_record *t = &w.trials.items[i];
+        if (!strcmp(t->key.purpose, PURPOSE_RUNG))
+            rung = t;
+        else if (!best || t->prequential_nll.value < best->prequential_nll.value)
+            best = t;
+    }
+    assert_non_null(rung);
+    assert_string_equal(rung->key.setting, best->key.setting);
+    end(&w);
+}
+
+static void test_sizes_grow_to_all(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 900, "--budget 5m --techniques lora");
+    size_t all = w.desk.study.split.train_count;
+    assert_true(all > 512 && all < 1024);
+    run(&w);
+    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE), 2);
+    assert_int_equal(w.trials.items[w.trials.count - 2].key.examples, 256);
+    assert_int_equal(w.trials.items[w.trials.count - 1].key.examples, all);
+    end(&w);
+}
+
+static void test_the_loss_log_is_whole(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 300, "--budget 5m --techniques lora");
+    run(&w);
+    for (size_t i = 0; i < w.trials.count; i++) {
+        const struct trial_record *t = &w.trials.items[i];
+        struct loss_row *rows;
+        size_t n;
+        size_t a_pass = ((size_t)t->key.examples + 15) / 16;
+        desk_must(trial_loss_get(w.desk.study.store, t->id, &w.desk.study.arena, &rows, &n, &w.err),
+                  &w.err);
+        assert_true(!strcmp(t->key.purpose, PURPOSE_RACE) ? n == a_pass : n > a_pass);
+        for (size_t r = 0; r < n; r++)
+            assert_int_equal(rows[r].step, r + 1);
+    }
+    end(&w);
+}
+
+/* ---- The test side -------------------------------------------------------------------------- */
+
+static void test_the_test_side_is_opened_at_the_end(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 200, "--budget 5m");
+    struct split *split = &w.desk.study.split;
+    size_t *test = split->test;
+    const struct dataset *from = split->test_from;
+    split->test = (size_t *)(uintptr_t)64; /* nothing may be read there */
+    split->test_from = (const struct dataset *)(uintptr_t)64;
+    run(&w);
+    split->test = test;
+    split->test_from = from;
+    desk_must(allocate_test(&w.desk.study, &w.err), &w.err);
+    run(&w); /* nothing is left to run */
+    size_t tested = 0;
+    for (size_t i = 0; i < w.trials.count; i++)
+        tested += w.trials.items[i].test_metric.known;
+    assert_int_equal(tested, 4); /* one of each technique */
+    assert_int_equal(count(&w, NULL, NULL, TRIAL_RUNNING), 0);
+    end(&w);
+}
+
+/* ---- Going on ------------------------------------------------------------------------------- */
+
+static void test_nothing_runs_twice(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 200, "--budget 5m");
+    run(&w);
+    desk_must(allocate_test(&w.desk.study, &w.err), &w.err);
+    desk_must(study_file_finish(&w.desk.study, &w.err), &w.err);
+    size_t trials = w.trials.count;
+    desk_close(&w.desk);
+    reopen(&w, "--budget 5m");
+    run(&w);
+    desk_must(allocate_test(&w.desk.study, &w.err), &w.err);
+    assert_false(w.desk.study.worked);
+    assert_int_equal(w.trials.count, trials);
+    desk_close(&w.desk);
+    reopen(&w, "--budget 6m"); /* more time, and still nothing to do with it */
+    run(&w);
+    assert_false(w.desk.study.worked);
+    assert_int_equal(w.trials.count, trials);
+    end(&w);
+}
+
+/* A study goes on with further techniques, and with what an earlier run had no time for. */
+static void test_more_is_asked_for(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 200, "--budget 5m --techniques majority,zero_shot");
+    run(&w);
+    desk_must(study_file_finish(&w.desk.study, &w.err), &w.err);
+    assert_int_equal(w.trials.count, 2);
+    desk_close(&w.desk);
+    reopen(&w, "--budget 5m --techniques zero_shot,lora");
+    run(&w);
+    assert_true(w.desk.study.worked);
+    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE), 1);
+    end(&w);
+}
+
+static void test_a_race_goes_on_at_its_size(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 400, "--budget 5m --techniques lora");
+    add_slow(&w, "lora", PURPOSE_RACE, 64, 0.01); /* an earlier run had little time */
+    run(&w);
+    assert_int_equal(count(&w, "lora", PURPOSE_RACE, TRIAL_DONE), 3);
+    for (size_t i = 0; i < w.trials.count; i++)
+        if (!strcmp(w.trials.items[i].key.purpose, PURPOSE_RACE))
+            assert_int_equal(w.trials.items[i].key.examples, 64);
+    end(&w);
+}
+
+static void test_interrupted(void **state)
+{
+    (void)state;
+    struct work w;
+    volatile sig_atomic_t signal = 1;
+    begin(&w, 200, "--budget 5m");
+    const volatile sig_atomic_t *own = w.desk.study.deadline.signal;
+    w.desk.study.deadline.signal = &signal;
+    assert_int_equal(allocate_run(&w.desk.study, &w.err), INTERRUPTED);
+    assert_int_equal(allocate_test(&w.desk.study, &w.err), OK); /* there is nothing to test */
+    w.desk.study.deadline.signal = own;
+    run(&w);
+    assert_int_equal(count(&w, NULL, PURPOSE_RUNG, TRIAL_DONE), 4);
+    end(&w);
+}
+
+/* ---- Little time ---------------------------------------------------------------------------- */
+
+/* The guess from the probe says that nothing fits, but one rate at 64 examples does: it is tried,
+ * and its true pace decides. */
+static void test_a_slow_guess_does_not_decide(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 300, "--budget 40s --techniques lora");
+    struct study *study = &w.desk.study;
+    study->evaluator.dev_count = study->evaluator.test_count = 10;
+    study->seconds_per_answer = 0.1; /* the truth is far below */
+    run(&w);
+    assert_int_equal(w.trials.items[0].key.examples, 64);
+    assert_int_equal(count(&w, "lora", PURPOSE_RACE, TRIAL_DONE), 3);
+    assert_true(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE) > 0);
+    end(&w);
+}
+
+static void test_no_time_to_train(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 300, "--budget 40s --techniques lora");
+    w.desk.study.seconds_per_answer = 1; /* 192 s for one rate */
+    run(&w);
+    assert_int_equal(w.trials.count, 0);
+    end(&w);
+}
+
+/* One rate was tried and took long: no other one, and no rung; the ranking says what it takes. */
+static void test_a_true_pace_decides(void **state)
+{
+    (void)state;
+    struct work w;
+    struct report report = {0};
+    begin(&w, 300, "--budget 60s --techniques lora");
+    add_slow(&w, "lora", PURPOSE_RACE, 64, 32);
+    run(&w);
+    assert_int_equal(w.trials.count, 1);
+    desk_must(rank_study(&w.desk.study, &report, &w.err), &w.err);
+    assert_int_equal(report.ranking[0].status, STANDING_NOT_RUN);
+    /* 640 passes of half a second, 15 % of caution */
+    assert_non_null(strstr(report.ranking[0].note, "needs about 6m08s more (64 examples)"));
+    assert_non_null(strstr(report.ranking[0].note, "use --budget 10m"));
+    desk_close(&w.desk);
+    reopen(&w, "--budget 10m --techniques lora"); /* what it says is enough */
+    run(&w);
+    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE) > 0, 1);
+    end(&w);
+}
+
+static void test_one_rate_is_said(void **state)
+{
+    (void)state;
+    struct work w;
+    struct report report = {0};
+    begin(&w, 300, "--budget 60s --techniques lora");
+    add_slow(&w, "lora", PURPOSE_RACE, 64, 3.2); /* 0.05 s a pass: 37 s for the first rung */
+    w.desk.study.began -= 12;
+    run(&w);
+    size_t races = count(&w, "lora", PURPOSE_RACE, TRIAL_DONE);
+    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE) > 0, 1);
+    desk_must(rank_study(&w.desk.study, &report, &w.err), &w.err);
+    bool said = strstr(report.ranking[0].note, "judged on one learning rate") != NULL;
+    assert_int_equal(said, races == 1);
+    end(&w);
+}
+
+static void test_a_used_up_budget(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 200, "--budget 60s");
+    w.desk.study.began -= 61;
+    run(&w);
+    assert_int_equal(count(&w, NULL, NULL, TRIAL_DONE), 1); /* the baseline costs nothing */
+    assert_int_equal(count(&w, "majority", NULL, TRIAL_DONE), 1);
+    assert_int_equal(w.trials.count, 1);
+    end(&w);
+}
+
+/* What is measured is tested: the test answers are kept free. */
+static void test_the_end_is_kept_free(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 200, "--budget 60s --techniques zero_shot,few_shot");
+    struct study *study = &w.desk.study;
+    /* 40 answers of 0.4 s and as many to test: 37 s with caution for the first technique. */
+    study->seconds_per_answer = 0.4;
+    study->evaluator.dev_count = study->evaluator.test_count = 40;
+    study->began -= 25;
+    run(&w);
+    assert_int_equal(w.trials.count, 0); /* 60 - 25 is less than 37 */
+    study->began += 5;
+    run(&w);
+    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
+    end(&w);
+}
+
+/* ---- What fails ----------------------------------------------------------------------------- */
+
+static enum status refuse(const struct setting *setting, const struct model *model,
+                          const struct material *material, struct error *err)
+{
+    (void)setting;
+    (void)model;
+    (void)material;
+    return error_set(err, USAGE, "it cannot work with this model");
+}
+
+static enum status diverge(struct adapted *adapted, const struct material *material,
+                           struct error *err)
+{
+    (void)adapted;
+    (void)material;
+    return error_set(err, FAILED, "it came apart");
+}
+
+static enum status too_long(struct adapted *adapted, const struct material *material,
+                            struct error *err)
+{
+    (void)adapted;
+    (void)material;
+    return error_set(err, BAD_DATA, "line 7: its prompt is too long");
+}
+
+/* A technique that fails is passed over with its reason, and the others go on. */
+static void test_failures_are_settled(void **state)
+{
+    (void)state;
+    static const struct technique refused = {
+        .name = "refused", .family = "prompt", .needs = NEEDS_MODEL, .check = refuse};
+    static const struct technique diverged = {.name = "diverged",
+                                              .family = "peft",
+                                              .needs = NEEDS_MODEL | NEEDS_GRADIENT,
+                                              .learning_rates = "1e-3,1e-2",
+                                              .attach = diverge};
+    static const struct technique wordy = {
+        .name = "wordy", .family = "prompt", .needs = NEEDS_MODEL, .prompt = too_long};
+    const struct technique *techniques[] = {&refused, &diverged, &wordy,
+                                            technique_find("zero_shot")};
+    struct work w;
+    struct report report = {0};
+    begin(&w, 200, "--budget 5m");
+    w.desk.options.techniques = techniques;
+    w.desk.options.technique_count = 4;
+    run(&w);
+    assert_int_equal(count(&w, "refused", NULL, TRIAL_FAILED), 1);
+    assert_int_equal(count(&w, "diverged", PURPOSE_RACE, TRIAL_FAILED), 2);
+    assert_int_equal(count(&w, "diverged", PURPOSE_RUNG, TRIAL_FAILED), 0);
+    assert_int_equal(count(&w, "wordy", NULL, TRIAL_FAILED), 1);
+    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
+    desk_must(rank_study(&w.desk.study, &report, &w.err), &w.err);
+    assert_string_equal(report.ranking[0].technique, "zero_shot");
+    for (size_t i = 1; i < 4; i++) {
+        assert_int_equal(report.ranking[i].status, STANDING_EXCLUDED);
+        assert_true(strlen(report.ranking[i].note) > 5);
+    }
+    w.desk.options.techniques = NULL; /* not the parser's to release */
+    w.desk.options.technique_count = 0;
+    end(&w);
+}
+
+/* Eight worked examples do not fit the tiny model; as many as fit are taken. */
+static void test_fewer_worked_examples(void **state)
+{
+    (void)state;
+    struct work w;
+    struct bench *bench = &w.bench;
+    w = (struct work){0};
+    bench_enter(bench);
+    bench_rows(bench->data, 200, 5, 3);
+    reopen(&w, "--budget 5m --techniques few_shot");
+    run(&w);
+    assert_true(count(&w, "few_shot", NULL, TRIAL_FAILED) >= 1);
+    assert_int_equal(count(&w, "few_shot", NULL, TRIAL_DONE), 1);
+    const struct trial_record *last = &w.trials.items[w.trials.count - 1];
+    assert_int_equal(last->status, TRIAL_DONE);
+    assert_null(strstr(last->key.setting, "\"k\":8"));
+    end(&w);
+}
+
+static void test_few_examples(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 12, "--budget 5m --task classification");
+    assert_true(w.desk.study.split.train_count < 12);
+    run(&w);
+    assert_int_equal(count(&w, "majority", NULL, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, NULL, NULL, TRIAL_RUNNING), 0);
+    end(&w);
+}
+
+/* ---- Budgets -------------------------------------------------------------------------------- */
+
+static void test_round_budgets(void **state)
+{
+    (void)state;
+    static const struct {
+        double seconds;
+        const char *budget;
+    } cases[] = {{0.1, "5s"},  {5, "5s"},     {5.1, "10s"},  {60, "60s"},   {61, "90s"},
+                 {91, "2m"},   {301, "7m"},   {599, "10m"},  {3601, "90m"}, {5401, "2h"},
+                 {7201, "3h"}, {10801, "4h"}, {86401, "25h"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct text out = {0};
+        pace_budget(cases[i].seconds, &out);
+        assert_string_equal(text_string(&out), cases[i].budget);
+        text_release(&out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_everything_is_tried),
+        cmocka_unit_test(test_the_best_rate_goes_on),
+        cmocka_unit_test(test_sizes_grow_to_all),
+        cmocka_unit_test(test_the_loss_log_is_whole),
+        cmocka_unit_test(test_the_test_side_is_opened_at_the_end),
+        cmocka_unit_test(test_nothing_runs_twice),
+        cmocka_unit_test(test_more_is_asked_for),
+        cmocka_unit_test(test_a_race_goes_on_at_its_size),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_a_slow_guess_does_not_decide),
+        cmocka_unit_test(test_no_time_to_train),
+        cmocka_unit_test(test_a_true_pace_decides),
+        cmocka_unit_test(test_one_rate_is_said),
+        cmocka_unit_test(test_a_used_up_budget),
+        cmocka_unit_test(test_the_end_is_kept_free),
+        cmocka_unit_test(test_failures_are_settled),
+        cmocka_unit_test(test_fewer_worked_examples),
+        cmocka_unit_test(test_few_examples),
+        cmocka_unit_test(test_round_budgets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,818 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The contract of technique.h, over every registered technique and the template to copy. A new
+ * technique is tested by being registered; a row in `recipes` is needed when the common settings do
+ * not suffice to learn eight examples by heart.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "techniques/labels.h"
+#include "techniques/prompt.h"
+#include "techniques/trainer.h"
+#include "tests/adapting.h"
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+/* Not registered, and tested like the others. */
+extern const struct technique template;
+
+/* What is known of a technique besides its row. */
+struct recipe {
+    const char *name;
+    bool starts_bare;     /* untrained, it answers like the bare model, to the bit */
+    const char *by_heart; /* settings with which eight examples are learned by heart */
+    const char *variant;  /* other settings, for costs and saving */
+    const char *refused;  /* a setting that `check` refuses */
+};
+
+#define BY_HEART "learning_rate=0.3;num_epochs=60;batch_size=8"
+
+static const struct recipe recipes[] = {
+    {"few_shot", false, "", "k=3;order_seed=2", "k=13"},
+    {"prompt_tuning", false, BY_HEART, "num_virtual_tokens=5;prompt_tuning_init=RANDOM", NULL},
+    {"p_tuning", false, "learning_rate=0.02;num_epochs=150;batch_size=8",
+     "num_virtual_tokens=5;encoder_hidden_size=16", NULL},
+    {"prefix_tuning", false, BY_HEART, "num_virtual_tokens=5", NULL},
+    {"ia3", true, BY_HEART, "target_modules=k_proj,down_proj,q_proj", "target_modules=head"},
+    {"adapter", true, BY_HEART, "adapter_dim=3", NULL},
+    {"lora", true, "learning_rate=0.05;num_epochs=40;batch_size=8",
+     "target_modules=all-linear;r=3;lora_alpha=5", "target_modules=q_proj,head"},
+    {"norm_tuning", true, BY_HEART, "", NULL},
+    {"full_finetune", true, "learning_rate=0.01;num_epochs=40;batch_size=8", "", NULL},
+    {"template", true, "target_modules=all-linear;learning_rate=0.1;num_epochs=40;batch_size=8",
+     "target_modules=down_proj,q_proj", "target_modules=v_proj,"},
+};
+
+static const struct recipe *recipe_of(const struct technique *technique)
+{
+    static const struct recipe usual = {.by_heart = "learning_rate=0.1;num_epochs=60;batch_size=8",
+                                        .variant = ""};
+    for (size_t i = 0; i < COUNT(recipes); i++)
+        if (!strcmp(recipes[i].name, technique->name))
+            return &recipes[i];
+    return &usual;
+}
+
+/* The registered ones in turn, then the template, then NULL. */
+static const struct technique *each(size_t index)
+{
+    const struct technique *technique = technique_at(index);
+    if (technique)
+        return technique;
+    return index == 0 || technique_at(index - 1) ? &template : NULL;
+}
+
+static const struct {
+    const char *csv;
+    enum task task;
+} tasks[] = {
+    {data_two_labels, TASK_CLASSIFICATION}, {data_seven_labels, TASK_CLASSIFICATION},
+    {data_choices, TASK_MULTIPLE_CHOICE},   {data_numbers, TASK_NUMERIC_ANSWER},
+    {data_texts, TASK_GENERATION},          {data_worked, TASK_NUMERIC_ANSWER},
+};
+
+enum { TWO_LABELS = 0, TEXTS = 4, ROOMY = 2048 };
+
+/* Opens the subject with a task that the technique fits; false when it does not. */
+static bool open_task(struct subject *s, const struct technique *technique, size_t task,
+                      int threads)
+{
+    subject_open(s, tasks[task].csv, tasks[task].task, threads);
+    s->model->n_context = ROOMY;
+    bool fits = (!(technique->needs & NEEDS_LABELS) || s->data.label_count) &&
+                (!(technique->needs & NEEDS_RATIONALE) || s->data.rationale_count);
+    if (!fits)
+        subject_close(s);
+    return fits;
+}
+
+/* A task for tests that need only one. */
+static void open_any(struct subject *s, const struct technique *technique, int threads)
+{
+    for (size_t task = 0; task < COUNT(tasks); task++)
+        if (open_task(s, technique, task, threads))
+            return;
+    fail_msg("%s fits no task", technique->name);
+}
+
+static enum status keep_loss(void *context, const struct training_step *step, size_t total,
+                             struct error *err)
+{
+    (void)total;
+    (void)err;
+    *(double *)context = step->loss;
+    return OK;
+}
+
+/* Learns in the technique's way; returns the loss of the last step, or 0 without steps. */
+static double learn(struct subject *s, struct adapted *adapted)
+{
+    const struct technique *technique = adapted->technique;
+    struct training_report report;
+    struct error err;
+    double loss = 0;
+    struct training_hooks hooks = {.context = &loss, .step = keep_loss};
+    enum status status = OK;
+    if (technique->fit)
+        status = technique->fit(adapted, &s->material, NULL, &err);
+    else if (technique->needs & NEEDS_GRADIENT)
+        status = trainer_run(adapted, &s->material, &hooks, NULL, &report, &err);
+    if (status != OK)
+        fail_msg("%s: %s", technique->name, err.text);
+    return loss;
+}
+
+/* The technique's variant, trained for one pass where it is trained. */
+static struct adapted *adapt_briefly(struct subject *s, const struct technique *technique)
+{
+    char assignments[256];
+    snprintf(assignments, sizeof assignments, "%s%s", recipe_of(technique)->variant,
+             technique->needs & NEEDS_GRADIENT ? ";num_epochs=1;batch_size=4" : "");
+    return subject_adapt(s, technique, assignments + (*assignments == ';'));
+}
+
+/* ---- the row and the table ---- */
+
+static bool is_name(const char *text)
+{
+    return text && *text && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
+}
+
+static void check_row(const struct technique *t)
+{
+    static const char *const families[] = {"baseline",        "prompt", "head",
+                                           "prompt_learning", "peft",   "full"};
+    bool known = false;
+    assert_true(is_name(t->name));
+    assert_non_null(t->family);
+    for (size_t i = 0; i < COUNT(families); i++)
+        known = known || !strcmp(families[i], t->family);
+    assert_true(known);
+    assert_true(t->summary && strlen(t->summary) > 10 && strlen(t->summary) < 90);
+    assert_true(t->summary[strlen(t->summary) - 1] != '.');
+    assert_true(t->minimum_examples >= 0);
+    assert_int_equal(t->learning_rates != NULL, (t->needs & NEEDS_GRADIENT) != 0);
+    if (t->needs & NEEDS_GRADIENT)
+        assert_true(t->attach && t->needs & NEEDS_MODEL && !t->fit);
+    if (t->attach)
+        assert_non_null(t->predict);
+    for (size_t i = 0; each(i) != t; i++)
+        assert_string_not_equal(each(i)->name, t->name);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    for (size_t i = 0; (t = each(i)); i++) {
+        check_row(t);
+        if (t != &template)
+            assert_ptr_equal(technique_find(t->name), t);
+    }
+    assert_null(technique_find("template")); /* no user meets it */
+    assert_null(technique_find(""));
+    assert_null(technique_find("LoRA"));
+    assert_null(technique_at((size_t)-1));
+}
+
+static enum status try_value(struct subject *s, const struct technique *technique, const char *name,
+                             const char *value, struct error *err)
+{
+    struct setting setting = setting_default(technique);
+    struct text assignment = {0};
+    text_printf(&assignment, "%s=%s", name, value);
+    enum status status = setting_set(&setting, text_string(&assignment), &s->arena, err);
+    text_release(&assignment);
+    return status;
+}
+
+/* A number outside the bounds is refused, naming setting, value and range; the bounds are not. */
+static void check_bounds(struct subject *s, const struct technique *t,
+                         const struct hyperparameter *h)
+{
+    const double width = h->kind == VALUE_INTEGER ? 1 : 0.5;
+    const double values[] = {h->low, h->high, h->low - width, h->high + width};
+    assert_true(h->low < h->high);
+    for (size_t i = 0; i < COUNT(values); i++) {
+        char value[40], expected[128];
+        struct error err = {0};
+        snprintf(value, sizeof value, "%.12g", values[i]);
+        enum status status = try_value(s, t, h->name, value, &err);
+        assert_int_equal(status, i < 2 ? OK : USAGE);
+        snprintf(expected, sizeof expected, "%s=%s ", h->name, value);
+        if (status != OK && (!strstr(err.text, expected) || !strstr(err.text, t->name)))
+            fail_msg("%s", err.text);
+        snprintf(expected, sizeof expected, "from %g to %g", h->low, h->high);
+        if (status != OK && !strstr(err.text, expected))
+            fail_msg("%s", err.text);
+    }
+}
+
+static void check_search(struct subject *s, const struct technique *t,
+                         const struct hyperparameter *h)
+{
+    struct error err;
+    for (const char *at = h->search; at && *at;) {
+        size_t length = strcspn(at, ",");
+        const char *value = arena_strndup(&s->arena, at, length);
+        if (try_value(s, t, h->name, value, &err) != OK)
+            fail_msg("%s: %s", t->name, err.text);
+        assert_string_not_equal(value, h->fallback); /* besides the default */
+        at += length + (at[length] != 0);
+    }
+}
+
+static void check_table(struct subject *s, const struct technique *t)
+{
+    const struct hyperparameter *h, *earlier;
+    struct error err;
+    size_t count = 0;
+    for (; (h = setting_hyperparameter(t, count)); count++) {
+        assert_true(is_name(h->name));
+        assert_true(h->summary && *h->summary >= 'a' && *h->summary <= 'z');
+        assert_non_null(h->fallback);
+        assert_int_equal(h->choices != NULL, h->kind == VALUE_CHOICE);
+        if (try_value(s, t, h->name, h->fallback, &err) != OK)
+            fail_msg("%s: the default: %s", t->name, err.text);
+        if (h->kind == VALUE_INTEGER || h->kind == VALUE_REAL)
+            check_bounds(s, t, h);
+        check_search(s, t, h);
+        for (size_t i = 0; (earlier = setting_hyperparameter(t, i)) != h; i++)
+            assert_string_not_equal(earlier->name, h->name);
+    }
+    assert_true(count <= MOST_HYPERPARAMETERS);
+}
+
+/* Three or more rates, rising, of which the middle one is the default. */
+static void check_rates(struct subject *s, const struct technique *t)
+{
+    double rates[16], before = 0;
+    size_t n = 0;
+    struct error err;
+    for (const char *at = t->learning_rates; *at; n++) {
+        size_t length = strcspn(at, ",");
+        const char *rate = arena_strndup(&s->arena, at, length);
+        assert_int_equal(try_value(s, t, "learning_rate", rate, &err), OK);
+        assert_true(n < COUNT(rates));
+        rates[n] = strtod(rate, NULL);
+        assert_true(rates[n] > before);
+        before = rates[n];
+        at += length + (at[length] != 0);
+    }
+    assert_true(n >= 3 && n % 2 == 1);
+    struct setting setting = setting_default(t);
+    assert_true(setting_number(&setting, "learning_rate") == rates[n / 2]);
+}
+
+static void test_tables(void **state)
+{
+    (void)state;
+    struct subject s;
+    const struct technique *t;
+    subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
+    for (size_t i = 0; (t = each(i)); i++) {
+        check_table(&s, t);
+        if (t->learning_rates)
+            check_rates(&s, t);
+    }
+    subject_close(&s);
+}
+
+static void check_json(struct subject *s, const struct setting *setting)
+{
+    struct text json = {0}, again = {0};
+    struct setting copy;
+    struct error err;
+    const struct hyperparameter *h;
+    setting_json(setting, &json);
+    if (setting_parse(setting->technique, text_string(&json), &copy, &s->arena, &err) != OK)
+        fail_msg("%s", err.text);
+    setting_json(&copy, &again);
+    assert_string_equal(text_string(&again), text_string(&json));
+    for (size_t i = 0; (h = setting_hyperparameter(setting->technique, i)); i++) {
+        assert_true(setting_number(&copy, h->name) == setting_number(setting, h->name));
+        if (h->kind == VALUE_TEXT || h->kind == VALUE_CHOICE)
+            assert_string_equal(setting_text(&copy, h->name), setting_text(setting, h->name));
+    }
+    text_release(&json);
+    text_release(&again);
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    struct subject s;
+    const struct technique *t;
+    subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
+    for (size_t i = 0; (t = each(i)); i++) {
+        struct setting setting = setting_default(t);
+        check_json(&s, &setting);
+        setting = subject_setting(&s, t, recipe_of(t)->variant);
+        check_json(&s, &setting);
+        if (t->needs & NEEDS_GRADIENT)
+            setting_set_number(&setting, "learning_rate", 0.00123, &s.arena);
+        check_json(&s, &setting);
+    }
+    subject_close(&s);
+}
+
+/* ---- costs ---- */
+
+static struct workload workload_of(struct subject *s)
+{
+    struct sequence *sequences;
+    struct error err;
+    struct adapted *bare = subject_adapt(s, technique_find("zero_shot"), "");
+    struct workload w = {.model = s->model,
+                         .examples = s->data.count,
+                         .instruction_tokens = (double)bare->prefix.count,
+                         .labels = s->data.label_count};
+    assert_int_equal(
+        prompt_encode(bare, s->examples, s->data.count, true, &s->arena, &sequences, &err), OK);
+    for (size_t i = 0; i < s->data.count; i++) {
+        w.input_tokens += sequences[i].request / (double)s->data.count;
+        w.answer_tokens += sequences[i].answer / (double)s->data.count;
+    }
+    adapted_release(bare);
+    return w;
+}
+
+static void check_cost(struct subject *s, const struct technique *t, const char *assignments)
+{
+    struct workload w = workload_of(s);
+    struct setting setting = subject_setting(s, t, assignments);
+    struct cost cost = {.shared_tokens = w.instruction_tokens,
+                        .request_tokens = w.input_tokens + w.answer_tokens};
+    struct adapted *adapted = subject_adapt(s, t, assignments);
+    if (t->predict)
+        t->predict(&setting, &w, &cost);
+    if (cost.trainable_parameters != adapted->parameters.count)
+        fail_msg("%s %s: %zu parameters predicted, %zu found", t->name, assignments,
+                 cost.trainable_parameters, adapted->parameters.count);
+    double prefix = (double)adapted->prefix.count;
+    if (fabs(cost.shared_tokens - prefix) > 0.25 * prefix)
+        fail_msg("%s %s: %g shared tokens predicted, %g found", t->name, assignments,
+                 cost.shared_tokens, prefix);
+    adapted_release(adapted);
+}
+
+static void test_costs(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++)
+        for (size_t task = 0; task < COUNT(tasks); task++)
+            if (open_task(&s, t, task, 1)) {
+                check_cost(&s, t, "");
+                check_cost(&s, t, recipe_of(t)->variant);
+                subject_close(&s);
+            }
+}
+
+/* ---- the start ---- */
+
+static void test_same_seed(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++) {
+        open_any(&s, t, 1);
+        struct adapted *one = subject_adapt(&s, t, ""), *two = subject_adapt(&s, t, "");
+        assert_int_equal(one->parameters.count, two->parameters.count);
+        assert_memory_equal(one->parameters.values, two->parameters.values,
+                            one->parameters.count * sizeof(real));
+        assert_int_equal(one->prefix.count, two->prefix.count);
+        assert_memory_equal(one->prefix.ids, two->prefix.ids,
+                            one->prefix.count * sizeof *one->prefix.ids);
+        for (size_t p = 0; p < one->parameters.count; p++)
+            assert_true(isfinite((double)one->parameters.values[p]));
+        adapted_release(one);
+        adapted_release(two);
+        subject_close(&s); /* looks at the meter */
+    }
+    adapted_release(NULL);
+}
+
+/* A uniform in +-1 / sqrt(in), B zero: what training starts from in PEFT, too. */
+static void test_lora_start(void **state)
+{
+    (void)state;
+    struct subject s;
+    subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
+    struct adapted *adapted =
+        subject_adapt(&s, technique_find("lora"), "r=32;target_modules=down_proj,q_proj");
+    const struct parameters *p = &adapted->parameters;
+    assert_int_equal(p->n_items, 8);
+    for (int i = 0; i < p->n_items; i++) {
+        const real *values = p->values + p->items[i].offset;
+        size_t size = (size_t)p->items[i].rows * (size_t)p->items[i].cols;
+        double sum = 0, square = 0, bound = i % 2 ? 0 : 1 / sqrt(p->items[i].cols);
+        for (size_t v = 0; v < size; v++) {
+            assert_true(fabs((double)values[v]) <= bound * (1 + 1e-6));
+            sum += (double)values[v];
+            square += (double)values[v] * (double)values[v];
+        }
+        double n = (double)size; /* mean 0, variance bound^2 / 3, within four deviations */
+        assert_true(fabs(sum) <= 4 * bound * sqrt(n / 3));
+        assert_true(fabs(square / n - bound * bound / 3) <= 4 * bound * bound * sqrt(4 / 45.0 / n));
+    }
+    assert_string_equal(p->items[0].name, "blk.0.attn_q.lora_a");
+    assert_string_equal(p->items[7].name, "blk.1.ffn_down.lora_b");
+    adapted_release(adapted);
+    subject_close(&s);
+}
+
+static void check_same_outcomes(const struct subject *s, const struct outcome *a,
+                                const struct outcome *b)
+{
+    for (size_t i = 0; i < s->data.count; i++) {
+        assert_int_equal(a[i].label, b[i].label);
+        assert_true(a[i].nll == b[i].nll);
+        assert_true(a[i].probability == b[i].probability);
+        assert_int_equal(a[i].probabilities != NULL, b[i].probabilities != NULL);
+        if (a[i].probabilities)
+            assert_memory_equal(a[i].probabilities, b[i].probabilities,
+                                s->data.label_count * sizeof(float));
+        if (a[i].text || b[i].text)
+            assert_string_equal(a[i].text, b[i].text);
+    }
+}
+
+static void test_start(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++)
+        for (size_t task = 0; recipe_of(t)->starts_bare && task < COUNT(tasks); task++) {
+            if (!open_task(&s, t, task, 1))
+                continue;
+            struct adapted *bare = subject_adapt(&s, technique_find("zero_shot"), "");
+            struct adapted *adapted = subject_adapt(&s, t, recipe_of(t)->variant);
+            assert_true(adapted->parameters.count > 0);
+            check_same_outcomes(&s, subject_answer(&s, adapted), subject_answer(&s, bare));
+            adapted_release(adapted);
+            adapted_release(bare);
+            subject_close(&s);
+        }
+}
+
+/* With parameters that all matter, answers behind the cached prefix are those of one uncached pass
+ * over everything: "negative" and "positive" part at their first token. */
+static void test_uncached(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++) {
+        if (t->answer || !open_task(&s, t, TWO_LABELS, 1))
+            continue;
+        struct adapted *adapted = subject_adapt(&s, t, recipe_of(t)->variant);
+        struct random random = random_stream(4, "disturb", 0);
+        for (size_t p = 0; p < adapted->parameters.count; p++)
+            adapted->parameters.values[p] += (real)(0.1 * random_normal(&random));
+        const struct outcome *outcomes = subject_answer(&s, adapted);
+        const struct label_trie *trie = adapted->labels;
+        assert_int_equal(trie->n_forks, 1);
+        assert_int_equal(trie->tokens, 0);
+        for (size_t e = 0; e < s.data.count; e++) {
+            struct tokens ids = {0};
+            struct error err;
+            tokens_append(&ids, adapted->prefix.ids, adapted->prefix.count);
+            assert_int_equal(prompt_request(adapted, s.examples[e], &ids, &err), OK);
+            const real *logits = subject_logits(adapted, &ids);
+            double gap =
+                (double)logits[trie->choices[1].token] - (double)logits[trie->choices[0].token];
+            double found = (double)outcomes[e].probabilities[trie->choices[0].label];
+            if (!(fabs(found - 1 / (1 + exp(gap))) < 1e-5))
+                fail_msg("%s, example %zu: %g, expected %g", t->name, e, found, 1 / (1 + exp(gap)));
+            tokens_release(&ids);
+        }
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+}
+
+/* ---- learning ---- */
+
+/* The tiny model's head cannot be sure of any token; with larger states it can. */
+static void sharpen(struct subject *s)
+{
+    for (int c = 0; c < s->model->output_norm.cols; c++)
+        s->model->output_norm.data[c] *= 4;
+}
+
+static void test_by_heart(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++) {
+        if (!t->fit && !(t->needs & NEEDS_GRADIENT))
+            continue;
+        open_any(&s, t, 2);
+        sharpen(&s);
+        s.data.count = s.material.count = 8;
+        struct adapted *adapted = subject_adapt(&s, t, t->fit ? "" : recipe_of(t)->by_heart);
+        double loss = learn(&s, adapted);
+        if (!(loss < 0.1))
+            fail_msg("%s: the loss of eight examples is still %g", t->name, loss);
+        const struct outcome *outcomes = subject_answer(&s, adapted);
+        for (size_t e = 0; e < s.data.count; e++)
+            if (outcomes[e].label != s.data.examples[e].label)
+                fail_msg("%s: example %zu was not learned", t->name, e);
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+}
+
+/* Training and answers are the same to the bit with three threads. */
+static void test_threads(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    for (size_t i = 0; (t = each(i)); i++) {
+        struct subject one, three;
+        open_any(&one, t, 1);
+        open_any(&three, t, 3);
+        struct adapted *a = adapt_briefly(&one, t), *b = adapt_briefly(&three, t);
+        learn(&one, a);
+        learn(&three, b);
+        assert_memory_equal(a->parameters.values, b->parameters.values,
+                            a->parameters.count * sizeof(real));
+        check_same_outcomes(&one, subject_answer(&one, a), subject_answer(&three, b));
+        adapted_release(a);
+        adapted_release(b);
+        subject_close(&one);
+        subject_close(&three);
+    }
+}
+
+/* All weights of the model in a row. */
+static size_t weights_of(const struct model *model, const struct tensor **weights)
+{
+    size_t n = 0;
+    weights[n++] = &model->embedding;
+    weights[n++] = &model->output_norm;
+    weights[n++] = &model->output;
+    for (int layer = 0; layer < model->n_layer; layer++) {
+        weights[n++] = &model->layers[layer].attention_norm;
+        weights[n++] = &model->layers[layer].feed_forward_norm;
+        for (int site = 0; site < N_SITES; site++)
+            weights[n++] = &model->layers[layer].linear[site];
+    }
+    return n;
+}
+
+static void test_frozen(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++) {
+        open_any(&s, t, 2);
+        const struct tensor *weights[64];
+        real *before[64];
+        size_t n = weights_of(s.model, weights);
+        for (size_t w = 0; w < n; w++) {
+            size_t bytes = tensor_size(weights[w]) * sizeof(real);
+            before[w] = memcpy(arena_alloc(&s.arena, bytes), weights[w]->data, bytes);
+        }
+        struct adapted *adapted = adapt_briefly(&s, t);
+        learn(&s, adapted);
+        for (size_t w = 0; w < n; w++) {
+            assert_null(weights[w]->grad);
+            assert_false(weights[w]->needs_grad);
+            assert_memory_equal(weights[w]->data, before[w],
+                                tensor_size(weights[w]) * sizeof(real));
+        }
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+}
+
+/* ---- saving ---- */
+
+/* What was trained here answers the same where it is loaded, to the bit. The prefix is computed
+ * before the training, so that a cache left over would show. */
+static void check_saved(struct subject *s, const struct technique *t)
+{
+    const void *bytes;
+    size_t length;
+    struct error err;
+    struct adapted *adapted = adapt_briefly(s, t);
+    assert_int_equal(adapted_warm(adapted, &err), OK);
+    learn(s, adapted);
+    adapted_save(adapted, &s->arena, &bytes, &length);
+    s->material.seed++; /* the start has no part in what is loaded */
+    struct adapted *other = adapt_briefly(s, t);
+    assert_int_equal(adapted_warm(other, &err), OK);
+    if (adapted_load(other, bytes, length, &err) != OK)
+        fail_msg("%s: %s", t->name, err.text);
+    assert_memory_equal(other->parameters.values, adapted->parameters.values,
+                        adapted->parameters.count * sizeof(real));
+    check_same_outcomes(s, subject_answer(s, other), subject_answer(s, adapted));
+    adapted_release(other);
+    adapted_release(adapted);
+}
+
+static void test_saved(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++)
+        for (size_t task = 0; task < COUNT(tasks); task += TEXTS - TWO_LABELS)
+            if ((t->fit || t->needs & NEEDS_GRADIENT) && open_task(&s, t, task, 1)) {
+                check_saved(&s, t);
+                subject_close(&s);
+            }
+}
+
+/* Changes one of the leading numbers, or the length, of what was saved. */
+static void check_wrong_blob(struct subject *s, struct adapted *adapted, const void *bytes,
+                             size_t length, size_t word, int32_t change)
+{
+    struct error err = {0};
+    size_t size = adapted->parameters.count * sizeof(real);
+    real *before = memcpy(arena_alloc(&s->arena, size), adapted->parameters.values, size);
+    char *copy = memory_alloc(length + sizeof(int32_t)); /* its end is guarded by sanitizers */
+    memcpy(copy, bytes, length);
+    int32_t value;
+    memcpy(&value, copy + word * sizeof value, sizeof value);
+    value += change;
+    memcpy(copy + word * sizeof value, &value, sizeof value);
+    assert_int_equal(adapted_load(adapted, copy, length, &err), FAILED);
+    assert_non_null(strstr(err.text, adapted->technique->name));
+    assert_non_null(strstr(err.text, "train it again"));
+    assert_memory_equal(adapted->parameters.values, before, size);
+    free(copy);
+}
+
+static void check_wrong_lengths(struct adapted *adapted, const void *bytes, size_t length)
+{
+    struct error err;
+    const size_t lengths[] = {0, 1, 4, 7, 8, 12, length / 2, length - 4, length - 1, length + 4};
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        char *copy = memory_zalloc(lengths[i] + 1); /* sanitizers see a read past the end */
+        memcpy(copy, bytes, lengths[i] < length ? lengths[i] : length);
+        assert_int_equal(adapted_load(adapted, copy, lengths[i], &err), FAILED);
+        free(copy);
+    }
+}
+
+static void test_wrong_blobs(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++) {
+        if (!t->fit && !(t->needs & NEEDS_GRADIENT))
+            continue;
+        const void *bytes;
+        size_t length;
+        open_any(&s, t, 1);
+        struct adapted *adapted = adapt_briefly(&s, t);
+        adapted_save(adapted, &s.arena, &bytes, &length);
+        check_wrong_blob(&s, adapted, bytes, length, 0, 1);  /* the mark */
+        check_wrong_blob(&s, adapted, bytes, length, 1, 1);  /* how many */
+        check_wrong_blob(&s, adapted, bytes, length, 2, 1);  /* rows of the first */
+        check_wrong_blob(&s, adapted, bytes, length, 3, -1); /* its columns */
+        check_wrong_lengths(adapted, bytes, length);
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+}
+
+/* ---- answers ---- */
+
+static void check_outcome(const struct subject *s, size_t i, const struct outcome *o)
+{
+    size_t labels = s->data.label_count;
+    if (!labels) {
+        assert_int_equal(o->label, -1);
+        assert_non_null(o->text);
+        assert_true(utf8_valid(o->text, strlen(o->text), NULL));
+        assert_null(o->probabilities);
+        return;
+    }
+    assert_in_range(o->label, 0, labels - 1);
+    assert_null(o->text);
+    assert_true(o->scored);
+    double sum = 0;
+    for (size_t l = 0; l < labels; l++) {
+        sum += (double)o->probabilities[l];
+        assert_true(o->probabilities[l] <= o->probabilities[o->label]);
+    }
+    assert_true(fabs(sum - 1) < 1e-5);
+    assert_true(fabs(o->probability - (double)o->probabilities[o->label]) < 1e-6);
+    double truth = (double)o->probabilities[s->data.examples[i].label];
+    assert_true(fabs(exp(-o->nll) - truth) < 1e-6);
+}
+
+/* Every technique does every kind of task it fits. Its outcomes outlive it. */
+static void test_tasks(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++)
+        for (size_t task = 0; task < COUNT(tasks); task++) {
+            if (!open_task(&s, t, task, 2))
+                continue;
+            struct adapted *adapted = adapt_briefly(&s, t);
+            learn(&s, adapted);
+            const struct outcome *outcomes = subject_answer(&s, adapted);
+            adapted_release(adapted);
+            for (size_t e = 0; e < s.data.count; e++) {
+                check_outcome(&s, e, &outcomes[e]);
+                assert_int_equal(outcomes[e].request_tokens > 0, (t->needs & NEEDS_MODEL) != 0);
+            }
+            subject_close(&s);
+        }
+}
+
+static void test_interrupted(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    struct deadline past = {.at = clock_seconds() - 1};
+    for (size_t i = 0; (t = each(i)); i++) {
+        struct outcome outcomes[SUBJECT_ROWS];
+        struct error err = {0};
+        if (!(t->needs & NEEDS_MODEL))
+            continue;
+        open_any(&s, t, 2);
+        struct adapted *adapted = adapt_briefly(&s, t);
+        if (t->fit)
+            assert_int_equal(t->fit(adapted, &s.material, &past, &err), OUT_OF_TIME);
+        assert_int_equal(
+            adapted_answer(adapted, s.examples, s.data.count, outcomes, &s.arena, &past, &err),
+            OUT_OF_TIME);
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+}
+
+/* ---- refusals ---- */
+
+/* `check` and adapted_create say the same, and name the setting and its value. */
+static void check_refusal(struct subject *s, const struct technique *t, const char *assignments)
+{
+    struct setting setting = subject_setting(s, t, assignments);
+    struct adapted *adapted;
+    struct error err = {0}, again = {0};
+    assert_non_null(t->check);
+    assert_int_equal(t->check(&setting, s->model, &s->material, &err), USAGE);
+    assert_int_equal(adapted_create(&adapted, s->engine, &setting, &s->material, &again), USAGE);
+    assert_null(adapted);
+    assert_string_equal(err.text, again.text);
+    assert_non_null(strstr(err.text, t->name));
+    assert_non_null(strstr(err.text, assignments));
+    assert_non_null(strstr(err.text, "expected"));
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++) {
+        struct error err;
+        open_any(&s, t, 1);
+        for (size_t e = 0; e < 2; e++) { /* the defaults and the variant are fine */
+            struct setting setting = subject_setting(&s, t, e ? recipe_of(t)->variant : "");
+            if (t->check && t->check(&setting, s.model, &s.material, &err) != OK)
+                fail_msg("%s: %s", t->name, err.text);
+        }
+        if (recipe_of(t)->refused)
+            check_refusal(&s, t, recipe_of(t)->refused);
+        subject_close(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_json),        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_same_seed),   cmocka_unit_test(test_lora_start),
+        cmocka_unit_test(test_start),       cmocka_unit_test(test_uncached),
+        cmocka_unit_test(test_by_heart),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_frozen),      cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_wrong_blobs), cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
