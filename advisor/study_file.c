@@ -62,31 +62,41 @@ static const char *difference(const struct study *study)
     return record->seed != study->options->seed ? "seed" : "task, columns, labels or metric";
 }
 
+/* A number of the profile, which this file writes without spaces. */
+static bool read_number(const char *profile, const char *key, double *value)
+{
+    char pattern[40];
+    snprintf(pattern, sizeof pattern, "\"%s\":", key);
+    const char *at = strstr(profile, pattern);
+    char *end = NULL;
+    if (at)
+        *value = strtod(at + strlen(pattern), &end);
+    return at && end > at + strlen(pattern) && *value >= 0;
+}
+
 /* Reads the profile back and checks that it is the study asked for. */
 static enum status read_profile(struct study *study, struct error *err)
 {
     const struct study_record *record = &study->record;
-    char identity[HASH_HEX] = "", task[32];
-    size_t dev = 0, test = 0;
-    double seconds = 0;
-    int read = sscanf(record->profile,
-                      "{\"dev_used\":%zu,\"identity\":\"%64[0-9a-f]\",\"seconds_per_answer\":%lf,"
-                      "\"task\":\"%31[a-z_]\",\"test_used\":%zu}",
-                      &dev, identity, &seconds, task, &test);
-    if (strcmp(identity, study->identity) != 0)
+    double dev = 0, test = 0;
+    char identity[HASH_HEX + 20];
+    snprintf(identity, sizeof identity, "\"identity\":\"%s\"", study->identity);
+    if (!strstr(record->profile, identity))
         return error_set(err, USAGE,
                          "%s is the study of %s with the model %s, and differs in its %s from what "
                          "is asked for now; choose another --study, or --fresh to begin this one "
                          "anew",
                          study->path, record->data_path, record->model_name, difference(study));
-    if (read != 5 || dev > study->split.dev_count || test > study->split.test_count)
+    if (!read_number(record->profile, "dev_used", &dev) ||
+        !read_number(record->profile, "test_used", &test) ||
+        !read_number(record->profile, "seconds_per_answer", &study->seconds_per_answer) ||
+        dev > (double)study->split.dev_count || test > (double)study->split.test_count)
         return error_set(err, FAILED,
                          "%s: its profile is not one of this version (%s); begin the study anew "
                          "with --fresh",
                          study->path, record->profile);
-    study->evaluator.dev_count = dev;
-    study->evaluator.test_count = test;
-    study->seconds_per_answer = seconds;
+    study->evaluator.dev_count = (size_t)dev;
+    study->evaluator.test_count = (size_t)test;
     return OK;
 }
 
@@ -106,7 +116,7 @@ static void slug(const char *path, char out[32])
         n--;
     out[n] = '\0';
     if (!n)
-        strcpy(out, "data");
+        memcpy(out, "data", sizeof "data");
 }
 
 /* Where studies live: ${XDG_DATA_HOME:-~/.local/share}/advisor/studies. */

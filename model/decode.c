@@ -82,7 +82,8 @@ static void take_token(const struct decoding *how, struct slot *slot, int32_t to
     stream->ended = token == how->end;
     if (!stream->ended)
         stream->ids[stream->length++] = token;
-    if (stream->ended || stream->length == how->longest)
+    bool full = stream->length == how->longest || (stream->room && stream->length == stream->room);
+    if (stream->ended || full)
         slot->stream = NULL;
     slot->last = token;
 }

@@ -90,6 +90,9 @@ enum status generate_answers(struct adapted *adapted, const struct sequence *seq
     for (size_t i = 0; i < count; i++) {
         g.streams[i].prompt = sequences[i].ids;
         g.streams[i].prompt_length = sequences[i].request;
+        /* The last token needs no row of its own, hence one more than is left. */
+        g.streams[i].room = adapted->engine->model->n_context - adapted->past_rows -
+                            (int)adapted->prefix.count - sequences[i].request + 1;
         g.streams[i].ids =
             arena_alloc(arena, (size_t)adapted->longest_answer * sizeof *g.streams[i].ids);
     }
