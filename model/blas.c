@@ -42,7 +42,8 @@ void blas_axpy(int n, real alpha, const real *x, real *y)
 void blas_gemm(enum blas_op a_op, enum blas_op b_op, int m, int n, int k, real alpha, const real *a,
                int lda, const real *b, int ldb, real beta, real *c, int ldc)
 {
-    if (m == 1 && k > 0 && a_op == AS_IS) { /* one row: reading B once is all the work, so skip packing */
+    if (m == 1 && k > 0 &&
+        a_op == AS_IS) { /* one row: reading B once is all the work, so skip packing */
         cblas_sgemv(CblasRowMajor, b_op == TRANSPOSED ? CblasNoTrans : CblasTrans,
                     b_op == TRANSPOSED ? n : k, b_op == TRANSPOSED ? k : n, alpha, b, ldb, a, 1,
                     beta, c, 1);
