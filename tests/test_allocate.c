@@ -13,6 +13,7 @@
 #include "advisor/pace.h"
 #include "advisor/rank.h"
 #include "advisor/study_file.h"
+#include "advisor/summary.h"
 #include "tests/study_support.h"
 
 /* A study of `rows` rows, sized, with the four first techniques. */
@@ -366,6 +367,23 @@ static void test_the_end_is_kept_free(void **state)
     end(&w);
 }
 
+/* A run without time for the test answers has measured nothing, and does not count. */
+static void test_no_time_to_test(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 200, "--budget 60s --techniques majority,zero_shot");
+    run(&w);
+    w.desk.study.worked = false;
+    w.desk.study.began -= 61;
+    desk_must(allocate_test(&w.desk.study, &w.err), &w.err);
+    assert_false(w.desk.study.worked);
+    run(&w);
+    for (size_t i = 0; i < w.trials.count; i++)
+        assert_false(w.trials.items[i].test_metric.known);
+    end(&w);
+}
+
 /* ---- What fails ----------------------------------------------------------------------------- */
 
 static enum status refuse(const struct setting *setting, const struct model *model,
@@ -462,6 +480,34 @@ static void test_few_examples(void **state)
     end(&w);
 }
 
+/* ---- Warnings ------------------------------------------------------------------------------- */
+
+static bool warns(struct work *w, const char *words)
+{
+    struct report report = {0};
+    desk_must(summarise_study(&w->desk.study, &report, &w->err), &w->err);
+    for (size_t i = 0; i < report.warning_count; i++)
+        if (strstr(report.warnings[i], words))
+            return true;
+    return false;
+}
+
+static void test_a_short_development_side(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 500, "--budget 5m");
+    struct evaluator *evaluator = &w.desk.study.evaluator;
+    assert_true(evaluator->dev_count >= 64);
+    assert_false(warns(&w, "development"));
+    evaluator->dev_count = 50;
+    assert_true(warns(&w, "only 50 of 80 development and 100 of 100 test examples"));
+    assert_false(warns(&w, "weak evidence"));
+    evaluator->dev_count = 20;
+    assert_true(warns(&w, "only 20 development examples: weak evidence"));
+    end(&w);
+}
+
 /* ---- Budgets -------------------------------------------------------------------------------- */
 
 static void test_round_budgets(void **state)
@@ -499,9 +545,11 @@ int main(void)
         cmocka_unit_test(test_one_rate_is_said),
         cmocka_unit_test(test_a_used_up_budget),
         cmocka_unit_test(test_the_end_is_kept_free),
+        cmocka_unit_test(test_no_time_to_test),
         cmocka_unit_test(test_failures_are_settled),
         cmocka_unit_test(test_fewer_worked_examples),
         cmocka_unit_test(test_few_examples),
+        cmocka_unit_test(test_a_short_development_side),
         cmocka_unit_test(test_round_budgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,40 @@ static void test_another_study(void **state)
     bench_leave(&bench);
 }
 
+static size_t count_trials(const struct study *study)
+{
+    struct trial_record *trials;
+    struct error err = {0};
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, NULL);
+    desk_must(store_trials(study->store, &arena, &trials, &count, &err), &err);
+    arena_release(&arena);
+    return count;
+}
+
+static void test_fresh_begins_anew(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct desk desk;
+    struct error err = {0};
+    struct trial_key key = {"zero_shot", "{}", 10, 0, "rung"};
+    int64_t id;
+    bench_enter(&bench);
+    bench_rows(bench.data, 60, 3, 3);
+    must_begin(&desk, &bench, "");
+    desk_must(trial_plan(desk.study.store, &key, &id, &err), &err);
+    desk_close(&desk);
+    must_begin(&desk, &bench, "");
+    assert_int_equal(count_trials(&desk.study), 1);
+    desk_close(&desk);
+    must_begin(&desk, &bench, "--fresh");
+    assert_int_equal(count_trials(&desk.study), 0);
+    desk_close(&desk);
+    bench_leave(&bench);
+}
+
 /* --fresh replaces studies and nothing else. */
 static void test_fresh_spares_other_files(void **state)
 {
@@ -483,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_places_that_cannot_be_written),
         cmocka_unit_test(test_lock),
         cmocka_unit_test(test_another_study),
+        cmocka_unit_test(test_fresh_begins_anew),
         cmocka_unit_test(test_fresh_spares_other_files),
         cmocka_unit_test(test_an_empty_file_will_do),
         cmocka_unit_test(test_sizes_stay),
