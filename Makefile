@@ -122,7 +122,7 @@ demo:
 	@scripts/setup.sh
 	@$(AGAIN) $(BUILD)/advisor
 	@$(GET_MODEL)
-	$(BUILD)/advisor recommend demo:tickets --target 0.80 --budget 3m$(WITH_MODEL)
+	$(BUILD)/advisor recommend demo:tickets --target 0.80 --budget 5m$(WITH_MODEL)
 
 test:
 	@scripts/setup.sh

@@ -515,7 +515,7 @@ static const struct option table[] = {
     {.name = "verbose",
      .letter = 'v',
      .group = OUTPUT,
-     .help = "say more about what is done and why",
+     .help = "also say how each learning rate did",
      .read = read_flag,
      AT(verbose)},
 };

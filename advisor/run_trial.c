@@ -64,6 +64,10 @@ static void note_result(struct study *study, const struct trial_key *key,
                       key->technique, (long long)key->examples, record->metric_name,
                       record->metric.value, record->low.value, record->high.value,
                       record->trial_seconds.value);
+    else if (study->options->verbose && record->prequential_nll.known)
+        progress_note(study->progress, "%s: %s with %lld examples, loss %.4f, %.1f s: %s",
+                      key->technique, key->purpose, (long long)key->examples,
+                      record->prequential_nll.value, record->trial_seconds.value, key->setting);
 }
 
 static enum status store_outcome(struct running *r, struct trial_outcome *outcome,

@@ -320,10 +320,14 @@ static void test_another_seed(void **state)
 
 /* ---- The budget ----------------------------------------------------------------------------- */
 
+/* A busy machine may keep a process waiting this long whatever it does; against the seconds of
+ * these budgets that is a lot, against the minutes of a study nothing. */
+static const double scheduling_seconds = 0.3;
+
 static void check_budget(const struct call *call, double budget)
 {
     expect(call, 0, NULL);
-    if (call->seconds > 1.1 * budget)
+    if (call->seconds > 1.1 * budget + scheduling_seconds)
         fail_msg("%.2f s for a budget of %g s", call->seconds, budget);
     json_t *report = parse(call), *item;
     double spent = json_number_value(at(report, "cost", "spent_seconds"));
@@ -373,7 +377,7 @@ static void test_the_budget_with_a_real_model(void **state)
     snprintf(words, sizeof words, form, data[0], model, 1, bench.folder, (size_t)9);
     run(&call, &bench, words);
     expect(&call, 0, NULL);
-    int budget = (int)ceil(1.25 * call.seconds) + 1; /* the load, and a little */
+    int budget = (int)ceil(1.5 * call.seconds) + 4; /* the load, and a little */
     json_t *report = parse(&call);
     assert_true(json_is_null(at(report, "recommendation", "technique")) || call.seconds <= 1.1);
     json_decref(report);
