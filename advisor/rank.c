@@ -54,12 +54,11 @@ struct ranking {
 static const char *__attribute__((format(printf, 2, 3)))
 sentence(struct ranking *r, const char *format, ...)
 {
-    char text[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    const char *text = arena_vprintf(&r->study->arena, format, args);
     va_end(args);
-    return arena_strdup(&r->study->arena, text);
+    return text;
 }
 
 /* ---- What was not measured ------------------------------------------------------------------ */
@@ -480,13 +479,11 @@ struct reasons {
 static void __attribute__((format(printf, 2, 3)))
 say(struct reasons *reasons, const char *format, ...)
 {
-    char text[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     if (reasons->count < MOST_REASONS)
-        reasons->items[reasons->count++] = arena_strdup(reasons->arena, text);
+        reasons->items[reasons->count++] = arena_vprintf(reasons->arena, format, args);
+    va_end(args);
 }
 
 static void say_target(const struct ranking *r, const struct candidate *chosen,

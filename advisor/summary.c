@@ -20,12 +20,10 @@ struct warnings {
 static void __attribute__((format(printf, 2, 3)))
 warn(struct warnings *warnings, const char *format, ...)
 {
-    char text[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    warnings->items[warnings->count++] = arena_vprintf(warnings->arena, format, args);
     va_end(args);
-    warnings->items[warnings->count++] = arena_strdup(warnings->arena, text);
 }
 
 /* What the comparison stands on. */

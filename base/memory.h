@@ -13,6 +13,7 @@
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -60,6 +61,12 @@ void *arena_alloc(struct arena *arena, size_t bytes);  /* aligned, contents unde
 void *arena_zalloc(struct arena *arena, size_t bytes); /* aligned, zero */
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
+
+/* A formatted string of any length. */
+char *arena_printf(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+char *arena_vprintf(struct arena *arena, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* Everything allocated after the mark becomes invalid; the chunks stay for reuse. */
 struct arena_mark arena_mark(const struct arena *arena);

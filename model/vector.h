@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Exponential and sigmoid that compilers turn into vector code. The library's expf is a call per
- * element, which at the sizes of a feed-forward layer costs as much as a matrix product.
+ * element, of which a feed-forward layer makes one for every hidden feature of every token.
  */
 #ifndef MODEL_VECTOR_H
 #define MODEL_VECTOR_H

@@ -90,15 +90,12 @@ int adapted_declare(struct adapted *adapted, int rows, int cols, const char *for
             memcpy(larger, p->items, (size_t)p->n_items * sizeof *larger);
         p->items = larger;
     }
-    char name[96];
     va_list args;
     va_start(args, format);
-    vsnprintf(name, sizeof name, format, args);
+    const char *name = arena_vprintf(&adapted->arena, format, args);
     va_end(args);
-    p->items[p->n_items] = (struct parameter){.name = arena_strdup(&adapted->arena, name),
-                                              .rows = rows,
-                                              .cols = cols,
-                                              .offset = p->count};
+    p->items[p->n_items] =
+        (struct parameter){.name = name, .rows = rows, .cols = cols, .offset = p->count};
     p->count += (size_t)rows * (size_t)cols;
     return p->n_items++;
 }

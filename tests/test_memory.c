@@ -244,9 +244,26 @@ static void test_meter(void **state)
     meter_restart(NULL);
 }
 
+/* Longer than any buffer on the stack: nothing is cut. */
+static void test_formatted_text_of_any_length(void **state)
+{
+    (void)state;
+    struct arena arena;
+    char longer[5000];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    arena_init(&arena, NULL);
+    const char *text = arena_printf(&arena, "%d %s.", 7, longer);
+    assert_int_equal(strlen(text), sizeof longer - 1 + 3);
+    assert_memory_equal(text, "7 xx", 4);
+    assert_string_equal(text + strlen(text) - 2, "x.");
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_formatted_text_of_any_length),
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_try),
         cmocka_unit_test(test_arena_blocks),
