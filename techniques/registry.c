@@ -8,7 +8,15 @@ static const struct technique *const registry[] = {
     &majority,
     &zero_shot,
     &few_shot,
+    &linear_probe,
+    &prompt_tuning,
+    &p_tuning,
+    &prefix_tuning,
+    &ia3,
+    &norm_tuning,
     &lora,
+    &adapter,
+    &full_finetune,
 };
 
 const struct technique *technique_at(size_t index)

@@ -11,10 +11,7 @@
 
 #include "techniques/trainer.c"
 #include "tests/adapting.h"
-
-/* Techniques by name, whether registered or not. */
-extern const struct technique ia3, prompt_tuning, prefix_tuning, p_tuning, adapter, norm_tuning,
-    full_finetune;
+#include "techniques/registry.h"
 
 static const struct technique *const peft_techniques[] = {
     &ia3, &prompt_tuning, &prefix_tuning, &p_tuning, &adapter, &norm_tuning, &full_finetune};
