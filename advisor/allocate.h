@@ -2,19 +2,18 @@
  *
  * Spending the budget: which trials run, in which order, at which size.
  *
- * Every technique that fits the data is tried once; what has to be trained first races its learning
- * rates on a small part of the data (prequential loss of one pass), then runs at growing sizes with
- * the best rate while there is time. Nothing is begun that is not expected to end in time, and for
- * everything that is measured the test answers are kept free. Finished trials are in the store;
- * running the same allocation again goes on with what is missing.
+ * advisor/policy.h decides what comes next; here it is told what the store knows and how long
+ * things will take, and its choice is run, until nothing is left that is worth trying or the time
+ * is up. Nothing is begun that is not expected to end in time, and the test answers of those in the
+ * lead are kept free. Finished trials are in the store; running the same allocation again goes on
+ * with what is missing.
  */
 #ifndef ADVISOR_ALLOCATE_H
 #define ADVISOR_ALLOCATE_H
 
 #include "advisor/study.h"
 
-/* Names of what a trial is for, as the store keeps them. */
-#define PURPOSE_RACE "rate race"
+/* What a trial is for, as the store keeps it. */
 #define PURPOSE_RUNG "rung"
 
 /* The techniques of this study in turn: those asked for, or all; NULL past the last. */
@@ -25,7 +24,8 @@ const struct technique *study_technique(const struct study *study, size_t index)
  * that cannot run, or fails, is settled in the store with its reason. */
 enum status allocate_run(struct study *study, struct error *err);
 
-/* Answers the test side with the best trial of each technique, as far as there is time. */
+/* Answers the test side with the best trial of each technique, the best first, as far as there is
+ * time. */
 enum status allocate_test(struct study *study, struct error *err);
 
 /* The trial that stands for a technique: its best metric on the development side, the larger size

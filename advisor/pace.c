@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "advisor/allocate.h"
+#include "advisor/policy.h"
 #include "techniques/trainer.h"
 
 /* A prediction is made from earlier trials; this much more is kept free for being wrong. */
@@ -30,19 +31,36 @@ static double passes_of(const struct technique *technique, const struct trial_re
     size_t examples = (size_t)trial->key.examples;
     double passes = (double)examples;
     arena_init(&arena, NULL);
-    if (technique->learning_rates && strcmp(trial->key.purpose, PURPOSE_RACE) != 0 &&
+    if (technique->learning_rates &&
         setting_parse(technique, trial->key.setting, &setting, &arena, NULL) == OK)
         passes *= trainer_epochs(&setting, examples);
     arena_release(&arena);
     return passes;
 }
 
+/* Seconds of one pass in the latest trial that trained by steps, whichever its technique; 0 when
+ * there is none. */
+static double any_pass(const struct study *study, const struct trials *trials)
+{
+    double pass = 0;
+    const struct technique *technique;
+    for (size_t i = 0; i < trials->count; i++) {
+        const struct trial_record *t = &trials->items[i];
+        for (size_t k = 0; (technique = study_technique(study, k)); k++)
+            if (t->status == TRIAL_DONE && t->train_seconds.known && technique->learning_rates &&
+                !strcmp(t->key.technique, technique->name))
+                pass = t->train_seconds.value / passes_of(technique, t);
+    }
+    return pass;
+}
+
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
-    double each = study->seconds_per_answer;
-    struct pace pace = {.pass = technique->learning_rates ? training_factor * each : each,
-                        .answer = each};
+    double each = study->seconds_per_answer, pass = any_pass(study, trials);
+    struct pace pace = {.pass = each, .answer = each};
+    if (technique->learning_rates)
+        pace.pass = pass > 0 ? pass : training_factor * each;
     for (size_t i = 0; i < trials->count; i++) {
         const struct trial_record *t = &trials->items[i];
         if (t->status != TRIAL_DONE || strcmp(t->key.technique, technique->name) != 0)
@@ -57,25 +75,20 @@ struct pace pace_of(const struct study *study, const struct technique *technique
 }
 
 double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
-                  size_t examples)
+                  size_t examples, int epochs)
 {
     double seconds = pace->answer * (double)study->evaluator.dev_count;
     if (setting->technique->fit)
         seconds += (double)examples * pace->pass;
     else if (setting->technique->learning_rates)
-        seconds += (double)examples * trainer_epochs(setting, examples) * pace->pass;
+        seconds +=
+            (double)examples * (epochs ? epochs : trainer_epochs(setting, examples)) * pace->pass;
     return caution * seconds;
 }
 
 double pace_test(const struct study *study, const struct pace *pace)
 {
     return caution * pace->answer * (double)study->evaluator.test_count;
-}
-
-size_t pace_least(const struct study *study)
-{
-    size_t all = study->split.train_count;
-    return all < LEAST_RUNG ? all : LEAST_RUNG;
 }
 
 static size_t count_rates(const struct technique *technique)
@@ -86,27 +99,14 @@ static size_t count_rates(const struct technique *technique)
     return rates;
 }
 
-static bool has_raced(const struct technique *technique, const struct trials *trials)
-{
-    for (size_t i = 0; i < trials->count; i++) {
-        const struct trial_record *t = &trials->items[i];
-        if (!strcmp(t->key.technique, technique->name) && t->status == TRIAL_DONE &&
-            !strcmp(t->key.purpose, PURPOSE_RACE))
-            return true;
-    }
-    return false;
-}
-
 double pace_missing(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
     struct pace pace = pace_of(study, technique, trials);
     struct setting setting = setting_default(technique);
-    size_t least = technique->learning_rates ? pace_least(study) : study->split.train_count;
-    double seconds = pace_trial(study, &setting, &pace, least) + pace_test(study, &pace);
-    if (technique->learning_rates && !has_raced(technique, trials))
-        seconds += caution * (double)(count_rates(technique) * least) * pace.pass;
-    return seconds;
+    size_t all = study->split.train_count;
+    size_t least = technique->learning_rates ? policy_first_rung(all) : all;
+    return pace_trial(study, &setting, &pace, least, 0) + pace_test(study, &pace);
 }
 
 double pace_exhaustive(const struct study *study, const struct trials *trials)

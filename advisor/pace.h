@@ -8,8 +8,6 @@
 
 #include "advisor/study.h"
 
-enum { LEAST_RUNG = 64 }; /* smallest training size that is tried, where there are as many */
-
 /* The trials of a study; records live in the study's arena. */
 struct trials {
     struct trial_record *items;
@@ -25,24 +23,21 @@ struct pace {
     double answer; /* of one answer */
 };
 
-/* What the technique's own trials took, the latest first; what they do not tell is guessed from the
- * bare model. */
+/* What the technique's own trials took, the latest first; what they do not tell is guessed from
+ * other techniques that train, and from the bare model. */
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials);
 
-/* Seconds of a trial with `examples` training examples and all development answers, with some
- * caution. */
+/* Seconds of a trial with `examples` training examples, so many passes over them (0: as many as the
+ * setting says) and all development answers, with some caution. */
 double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
-                  size_t examples);
+                  size_t examples, int epochs);
 
 /* Seconds of the test answers, with some caution. */
 double pace_test(const struct study *study, const struct pace *pace);
 
-/* Training examples of the smallest trial of a technique that trains, and of its race. */
-size_t pace_least(const struct study *study);
-
-/* Seconds of what is missing to a technique's first result: the learning-rate race unless there was
- * one, the smallest trial, and the test answers. */
+/* Seconds of what is missing to a technique's first result: the smallest trial there is for it and
+ * the test answers. */
 double pace_missing(const struct study *study, const struct technique *technique,
                     const struct trials *trials);
 

@@ -9,10 +9,11 @@
 #include "advisor/allocate.h"
 #include "advisor/compare.h"
 #include "advisor/pace.h"
+#include "advisor/policy.h"
 #include "reports/human.h"
 #include "techniques/trainer.h"
 
-enum { USUAL_REQUESTS = 10000 };
+enum { USUAL_REQUESTS = 10000, MOST_RATES = 16 };
 
 /* A difference is real when chance makes one as large in fewer than this share of cases. */
 static const double significance = 0.05;
@@ -64,25 +65,22 @@ sentence(struct ranking *r, const char *format, ...)
 /* ---- What was not measured ------------------------------------------------------------------ */
 
 /* The budget with which technique number `index`, and those whose turn comes before it, get a
- * result. Those that train come last and get equal shares of the time. */
+ * result. Those that train come last and get a share of the time to be screened. */
 static void suggest_budget(const struct ranking *r, size_t index, struct text *out)
 {
-    double seconds = study_cost(r->study), longest = 0;
-    bool trained = r->items[index].technique->learning_rates;
-    size_t shares = 0;
+    double seconds = study_cost(r->study), screening = 0;
+    const struct technique *own = r->items[index].technique;
     for (size_t i = 0; i < r->count; i++) {
         const struct technique *technique = r->items[i].technique;
         if (r->items[i].status != STANDING_NOT_RUN)
             continue;
         double missing = pace_missing(r->study, technique, &r->trials);
-        if (!technique->learning_rates && (trained || i <= index))
+        if (!technique->learning_rates && (own->learning_rates || i <= index))
             seconds += missing;
-        if (technique->learning_rates && trained) {
-            longest = missing > longest ? missing : longest;
-            shares++;
-        }
+        if (technique->learning_rates && own->learning_rates && technique->prior >= own->prior)
+            screening += missing;
     }
-    seconds += (double)shares * longest;
+    seconds += screening / policy_screening_share();
     if (!(r->study->seconds_per_answer > 0)) /* only what comes before the first answer is known */
         seconds *= 10;
     pace_budget(margin * seconds + 1, out);
@@ -99,8 +97,9 @@ static const char *what_it_takes(struct ranking *r, const struct candidate *c)
         note = sentence(r, "the budget was used up before the first answer; use --budget %s",
                         text_string(&budget));
     else if (c->technique->learning_rates)
-        note = sentence(r, "needs about %s more (%zu examples); use --budget %s",
-                        text_string(&more), pace_least(r->study), text_string(&budget));
+        note =
+            sentence(r, "needs about %s more (%zu examples); use --budget %s", text_string(&more),
+                     policy_first_rung(r->study->split.train_count), text_string(&budget));
     else
         note = sentence(r, "needs about %s more; use --budget %s", text_string(&more),
                         text_string(&budget));
@@ -109,22 +108,16 @@ static const char *what_it_takes(struct ranking *r, const struct candidate *c)
     return note;
 }
 
-/* The reason of a technique that failed: that of its last trial, unless that was one learning rate
- * of several that went well. NULL when it did not fail. */
+/* The reason of a technique that failed: that of its last trial. NULL when it did not fail. */
 static const char *failure(const struct ranking *r, const struct technique *technique)
 {
-    const struct trial_record *last = NULL;
-    bool raced = false;
+    const char *reason = NULL;
     for (size_t i = 0; i < r->trials.count; i++) {
         const struct trial_record *t = &r->trials.items[i];
-        if (strcmp(t->key.technique, technique->name) != 0)
-            continue;
-        last = t;
-        raced |= t->status == TRIAL_DONE;
+        if (!strcmp(t->key.technique, technique->name) && t->status == TRIAL_FAILED)
+            reason = t->reason;
     }
-    bool failed = last && last->status == TRIAL_FAILED &&
-                  (!raced || strcmp(last->key.purpose, PURPOSE_RACE) != 0);
-    return failed ? last->reason : NULL;
+    return reason;
 }
 
 /* Why a technique without a finished trial has none; the note of one that was not run comes later,
@@ -159,17 +152,26 @@ static double lifetime_tokens(const struct ranking *r, const struct candidate *c
     return (passes + requests) * t->tokens_per_request.value;
 }
 
-/* How many learning rates the technique was trained with. */
+/* How many learning rates the technique was trained with, at any size. */
 static size_t rates_tried(const struct ranking *r, const struct technique *technique)
 {
-    size_t rates = 0;
-    for (size_t i = 0; i < r->trials.count; i++) {
+    double seen[MOST_RATES];
+    size_t count = 0;
+    for (size_t i = 0; i < r->trials.count && count < MOST_RATES; i++) {
         const struct trial_record *t = &r->trials.items[i];
-        rates += !strcmp(t->key.technique, technique->name) &&
-                 !strcmp(t->key.purpose, PURPOSE_RACE) &&
-                 (t->status == TRIAL_DONE || t->status == TRIAL_FAILED);
+        struct setting setting;
+        if (strcmp(t->key.technique, technique->name) != 0 ||
+            (t->status != TRIAL_DONE && t->status != TRIAL_FAILED) ||
+            setting_parse(technique, t->key.setting, &setting, &r->study->arena, NULL) != OK)
+            continue;
+        double rate = setting_number(&setting, "learning_rate");
+        size_t known = 0;
+        while (known < count && (seen[known] < rate || seen[known] > rate))
+            known++;
+        if (known == count)
+            seen[count++] = rate;
     }
-    return rates;
+    return count;
 }
 
 /* What a limit says against a technique, or NULL. */

@@ -47,9 +47,8 @@ static enum status on_progress(void *context, const char *stage, size_t done, si
 {
     struct running *r = context;
     struct study *study = r->study;
-    bool race = !strcmp(r->key.purpose, PURPOSE_RACE);
-    progress_update(study->progress, r->key.technique, race ? r->key.purpose : stage, (double)done,
-                    (double)total, study_spent(study), study->options->budget_seconds);
+    progress_update(study->progress, r->key.technique, stage, (double)done, (double)total,
+                    study_spent(study), study->options->budget_seconds);
     r->file_status = study_save_time(study, false, err);
     if (r->file_status == OK)
         r->file_status = trial_heartbeat(study->store, r->id, err);
@@ -114,13 +113,12 @@ static enum status run_claimed(struct running *r, const struct setting *setting,
     struct trial_hooks hooks = {.context = r, .progress = on_progress, .step = on_step};
     struct trial_outcome outcome;
     struct arena arena;
-    bool race = !strcmp(r->key.purpose, PURPOSE_RACE);
     arena_init(&arena, NULL);
     study->worked = true;
     r->written = clock_seconds();
     enum status status =
-        evaluate_trial(&study->evaluator, setting, (size_t)r->key.examples, r->key.seed, race,
-                       &hooks, &study->deadline, &arena, &outcome, err);
+        evaluate_trial(&study->evaluator, setting, (size_t)r->key.examples, r->key.seed, &hooks,
+                       &study->deadline, &arena, &outcome, err);
     status = status == OK ? store_outcome(r, &outcome, err) : settle(r, status, err);
     arena_release(&arena);
     return status;

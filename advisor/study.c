@@ -11,7 +11,7 @@
 enum {
     PROBE_HALF = 8,  /* answers in each half of the probe */
     LEAST_SIDE = 50, /* examples below which an accuracy says little */
-    SIDE_SHARE = 20, /* one trial's answers take at most 1/20 of the budget */
+    SIDE_SHARE = 40, /* one trial's answers take at most 1/40 of the budget */
     SAVE_SECONDS = 2
 };
 

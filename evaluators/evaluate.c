@@ -219,17 +219,10 @@ static enum status score(const struct run *run, struct error *err)
     return measure_latency(run, err);
 }
 
-static enum status run_stages(struct run *run, const struct material *material, bool race,
-                              struct error *err)
-{
-    enum status status = learn(run, material, err);
-    return status == OK && !race ? score(run, err) : status;
-}
-
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
-                           size_t examples, uint64_t seed, bool race,
-                           const struct trial_hooks *hooks, const struct deadline *deadline,
-                           struct arena *arena, struct trial_outcome *outcome, struct error *err)
+                           size_t examples, uint64_t seed, const struct trial_hooks *hooks,
+                           const struct deadline *deadline, struct arena *arena,
+                           struct trial_outcome *outcome, struct error *err)
 {
     struct engine *engine = evaluator->engine;
     struct material material = {
@@ -239,15 +232,14 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
                       .deadline = deadline,
                       .arena = arena,
                       .outcome = outcome};
-    struct setting used = *setting;
-    if (race)
-        setting_set_number(&used, "num_epochs", 1, arena);
     double start = clock_seconds();
     *outcome = (struct trial_outcome){0};
     engine_trim(engine);
-    enum status status = adapted_create(&run.adapted, engine, &used, &material, err);
+    enum status status = adapted_create(&run.adapted, engine, setting, &material, err);
     if (status == OK)
-        status = run_stages(&run, &material, race, err);
+        status = learn(&run, &material, err);
+    if (status == OK)
+        status = score(&run, err);
     if (status == OK) {
         struct trial_record *record = &outcome->record;
         size_t weights = setting->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;

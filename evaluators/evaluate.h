@@ -46,12 +46,12 @@ struct trial_outcome {
 };
 
 /* Runs `setting` with the first `examples` training examples. Everything in `outcome` lives in
- * `arena`. With `race` it only trains, for one epoch, and reports the prequential loss. Errors:
+ * `arena`. Errors:
  * those of check, trainer_run and adapted_answer; OUT_OF_TIME and INTERRUPTED by the deadline. */
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
-                           size_t examples, uint64_t seed, bool race,
-                           const struct trial_hooks *hooks, const struct deadline *deadline,
-                           struct arena *arena, struct trial_outcome *outcome, struct error *err);
+                           size_t examples, uint64_t seed, const struct trial_hooks *hooks,
+                           const struct deadline *deadline, struct arena *arena,
+                           struct trial_outcome *outcome, struct error *err);
 
 /* Answers the test side with a trial's saved parameters (`artifact` may be NULL). */
 enum status evaluate_test(const struct evaluator *evaluator, const struct setting *setting,

@@ -101,7 +101,7 @@ struct trial_key {
     const char *setting; /* canonical JSON object: sorted keys, no spaces */
     int64_t examples;    /* training examples, >= 0 */
     uint64_t seed;
-    const char *purpose; /* "rate race", "rung", "final" ... */
+    const char *purpose; /* "rung" ... */
 };
 
 enum trial_status {
@@ -180,7 +180,7 @@ enum status trial_heartbeat(struct store *store, int64_t id, struct error *err);
 /* Ends a trial this process runs: writes the results and costs of `record` (its id says which
  * trial; key, status, owner, times and prediction counts are ignored) and all its predictions in
  * one transaction, and drops its checkpoint. `test` may be empty; then trial_test can add it later.
- * A record without `metric` is fine (a rate race). FAILED, and nothing is written, when the
+ * A record without `metric` is fine. FAILED, and nothing is written, when the
  * trial is not ours or a number is not finite. */
 struct trial_predictions {
     const struct prediction *dev;

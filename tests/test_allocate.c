@@ -54,40 +54,60 @@ static void run(struct work *w)
     desk_must(trials_read(&w->desk.study, &w->desk.study.arena, &w->trials, &w->err), &w->err);
 }
 
-/* Trials of a technique (NULL: all) for a purpose (NULL: any) that ended in `status`. */
-static size_t count(const struct work *w, const char *technique, const char *purpose,
-                    enum trial_status status)
+/* Trials of a technique (NULL: all) that ended in `status`. */
+static size_t count(const struct work *w, const char *technique, enum trial_status status)
 {
     size_t n = 0;
     for (size_t i = 0; i < w->trials.count; i++) {
         const struct trial_record *t = &w->trials.items[i];
-        n += (!technique || !strcmp(t->key.technique, technique)) &&
-             (!purpose || !strcmp(t->key.purpose, purpose)) && t->status == status;
+        n += (!technique || !strcmp(t->key.technique, technique)) && t->status == status;
     }
     return n;
 }
 
 /* Writes a trial as an earlier run would have left it: done, and slow. */
-static void add_slow(struct work *w, const char *technique, const char *purpose, size_t examples,
-                     double train_seconds)
+static void add_slow(struct work *w, const char *technique, size_t examples, double train_seconds)
 {
     struct store *store = w->desk.study.store;
     struct text json = {0};
     struct setting setting = setting_default(technique_find(technique));
     int64_t id;
     enum claim claim;
+    setting_set_number(&setting, "learning_rate", 3e-3, &w->desk.study.arena);
     setting_json(&setting, &json);
     struct trial_key key = {technique, text_string(&json), (int64_t)examples, w->desk.options.seed,
-                            purpose};
+                            PURPOSE_RUNG};
     desk_must(trial_plan(store, &key, &id, &w->err), &w->err);
     desk_must(trial_claim(store, id, &claim, &w->err), &w->err);
     text_release(&json);
+    const struct evaluator *evaluator = &w->desk.study.evaluator;
+    size_t n = evaluator->dev_count;
+    struct prediction *dev = arena_zalloc(&w->desk.study.arena, n * sizeof *dev);
+    for (size_t i = 0; i < n; i++) {
+        const size_t row = evaluator->split->dev[i];
+        dev[i] = (struct prediction){
+            .example = (int64_t)row, .truth = evaluator->data->examples[row].label, .text = ""};
+        dev[i].correct = dev[i].truth == dev[i].label;
+    }
     struct trial_record record = {.id = id,
+                                  .metric_name = "accuracy",
+                                  .metric = measured(0.5),
+                                  .low = measured(0.4),
+                                  .high = measured(0.6),
                                   .train_seconds = measured(train_seconds),
-                                  .trial_seconds = measured(train_seconds),
-                                  .prequential_nll = measured(0.001)};
-    struct trial_predictions none = {0};
-    desk_must(trial_finish(store, &record, &none, &w->err), &w->err);
+                                  .trial_seconds = measured(train_seconds)};
+    struct trial_predictions predictions = {.dev = dev, .dev_count = n};
+    desk_must(trial_finish(store, &record, &predictions, &w->err), &w->err);
+}
+
+static double rate_of(struct work *w, const struct trial_record *trial)
+{
+    struct setting setting;
+    struct error err;
+    desk_must(setting_parse(technique_find(trial->key.technique), trial->key.setting, &setting,
+                            &w->desk.study.arena, &err),
+              &err);
+    return setting_number(&setting, "learning_rate");
 }
 
 /* ---- All of it ------------------------------------------------------------------------------ */
@@ -99,38 +119,42 @@ static void test_everything_is_tried(void **state)
     begin(&w, 300, "--budget 5m");
     size_t all = w.desk.study.split.train_count, dev = w.desk.study.split.dev_count;
     run(&w);
-    assert_int_equal(count(&w, "majority", PURPOSE_RUNG, TRIAL_DONE), 1);
-    assert_int_equal(count(&w, "zero_shot", PURPOSE_RUNG, TRIAL_DONE), 1);
-    assert_int_equal(count(&w, "few_shot", PURPOSE_RUNG, TRIAL_DONE), 1);
-    assert_int_equal(count(&w, "lora", PURPOSE_RACE, TRIAL_DONE), 3); /* learning rates */
-    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE), 1);
-    for (size_t i = 0; i < w.trials.count; i++) {
-        const struct trial_record *t = &w.trials.items[i];
-        assert_int_equal(t->key.examples, all); /* fewer than 256 */
-        if (t->status == TRIAL_DONE && !strcmp(t->key.purpose, PURPOSE_RUNG))
+    assert_int_equal(count(&w, "majority", TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "zero_shot", TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "few_shot", TRIAL_DONE), 1);
+    const struct trial_record *last = &w.trials.items[w.trials.count - 1];
+    assert_true(count(&w, "lora", TRIAL_DONE) >= 4); /* three rates at 64, one with all */
+    for (const struct trial_record *t = w.trials.items; t <= last; t++) {
+        bool trained = !strcmp(t->key.technique, "lora");
+        assert_true(t->key.examples == (int64_t)all || (trained && t->key.examples == 64));
+        if (strcmp(t->key.technique, "few_shot") != 0) /* whose prompt is too long at first */
+            assert_int_equal(t->status, TRIAL_DONE);
+        if (t->status == TRIAL_DONE)
             assert_int_equal(t->dev_predictions, dev);
         assert_false(t->test_metric.known);
     }
+    assert_int_equal(last->key.examples, all);
     end(&w);
 }
 
-/* The trial with the best prequential loss gives the rate of the rungs. */
+/* The first trial with more examples has the best rate of the first size. */
 static void test_the_best_rate_goes_on(void **state)
 {
     (void)state;
     struct work w;
     begin(&w, 300, "--budget 5m --techniques lora");
     run(&w);
-    const struct trial_record *best = NULL, *rung = NULL;
-    for (size_t i = 0; i < w.trials.count; i++) {
+    const struct trial_record *best = NULL, *next = NULL;
+    for (size_t i = 0; i < w.trials.count && !next; i++) {
         const struct trial_record *t = &w.trials.items[i];
-        if (!strcmp(t->key.purpose, PURPOSE_RUNG))
-            rung = t;
-        else if (!best || t->prequential_nll.value < best->prequential_nll.value)
+        if (t->key.examples > 64)
+            next = t;
+        else if (!best || t->metric.value > best->metric.value ||
+                 (t->metric.value >= best->metric.value && t->nll.value < best->nll.value))
             best = t;
     }
-    assert_non_null(rung);
-    assert_string_equal(rung->key.setting, best->key.setting);
+    assert_non_null(next);
+    assert_string_equal(next->key.setting, best->key.setting);
     end(&w);
 }
 
@@ -139,12 +163,17 @@ static void test_sizes_grow_to_all(void **state)
     (void)state;
     struct work w;
     begin(&w, 900, "--budget 5m --techniques lora");
-    size_t all = w.desk.study.split.train_count;
+    size_t all = w.desk.study.split.train_count, largest = 0, sizes = 0;
     assert_true(all > 512 && all < 1024);
     run(&w);
-    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE), 2);
-    assert_int_equal(w.trials.items[w.trials.count - 2].key.examples, 256);
-    assert_int_equal(w.trials.items[w.trials.count - 1].key.examples, all);
+    for (size_t i = 0; i < w.trials.count; i++) {
+        size_t size = (size_t)w.trials.items[i].key.examples;
+        assert_true(size == 64 || size == 256 || size == all);
+        assert_true(size >= largest); /* smaller ones first */
+        sizes += size > largest;
+        largest = size;
+    }
+    assert_int_equal(sizes, 3);
     end(&w);
 }
 
@@ -161,7 +190,7 @@ static void test_the_loss_log_is_whole(void **state)
         size_t a_pass = ((size_t)t->key.examples + 15) / 16;
         desk_must(trial_loss_get(w.desk.study.store, t->id, &w.desk.study.arena, &rows, &n, &w.err),
                   &w.err);
-        assert_true(!strcmp(t->key.purpose, PURPOSE_RACE) ? n == a_pass : n > a_pass);
+        assert_true(n > a_pass && n % a_pass == 0);
         for (size_t r = 0; r < n; r++)
             assert_int_equal(rows[r].step, r + 1);
     }
@@ -189,7 +218,7 @@ static void test_the_test_side_is_opened_at_the_end(void **state)
     for (size_t i = 0; i < w.trials.count; i++)
         tested += w.trials.items[i].test_metric.known;
     assert_int_equal(tested, 4); /* one of each technique */
-    assert_int_equal(count(&w, NULL, NULL, TRIAL_RUNNING), 0);
+    assert_int_equal(count(&w, NULL, TRIAL_RUNNING), 0);
     end(&w);
 }
 
@@ -231,22 +260,29 @@ static void test_more_is_asked_for(void **state)
     reopen(&w, "--budget 5m --techniques zero_shot,lora");
     run(&w);
     assert_true(w.desk.study.worked);
-    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
-    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "zero_shot", TRIAL_DONE), 1);
+    assert_true(count(&w, "lora", TRIAL_DONE) > 1);
     end(&w);
 }
 
-static void test_a_race_goes_on_at_its_size(void **state)
+/* What an earlier run did with one rate is not done again, and the others join it. */
+static void test_rates_join_an_earlier_one(void **state)
 {
     (void)state;
     struct work w;
     begin(&w, 400, "--budget 5m --techniques lora");
-    add_slow(&w, "lora", PURPOSE_RACE, 64, 0.01); /* an earlier run had little time */
+    add_slow(&w, "lora", 64, 0.01);
     run(&w);
-    assert_int_equal(count(&w, "lora", PURPOSE_RACE, TRIAL_DONE), 3);
-    for (size_t i = 0; i < w.trials.count; i++)
-        if (!strcmp(w.trials.items[i].key.purpose, PURPOSE_RACE))
-            assert_int_equal(w.trials.items[i].key.examples, 64);
+    size_t usual = 0, others = 0;
+    for (size_t i = 0; i < w.trials.count; i++) {
+        const struct trial_record *t = &w.trials.items[i];
+        if (t->key.examples != 64)
+            continue;
+        usual += fabs(rate_of(&w, t) - 3e-3) < 1e-9;
+        others += fabs(rate_of(&w, t) - 3e-3) > 1e-9;
+    }
+    assert_int_equal(usual, 1);
+    assert_true(others >= 1);
     end(&w);
 }
 
@@ -262,26 +298,28 @@ static void test_interrupted(void **state)
     assert_int_equal(allocate_test(&w.desk.study, &w.err), OK); /* there is nothing to test */
     w.desk.study.deadline.signal = own;
     run(&w);
-    assert_int_equal(count(&w, NULL, PURPOSE_RUNG, TRIAL_DONE), 4);
+    assert_int_equal(count(&w, NULL, TRIAL_DONE) + count(&w, NULL, TRIAL_FAILED), w.trials.count);
+    assert_true(count(&w, "lora", TRIAL_DONE) > 0);
     end(&w);
 }
 
 /* ---- Little time ---------------------------------------------------------------------------- */
 
-/* The guess from the probe says that nothing fits, but one rate at 64 examples does: it is tried,
- * and its true pace decides. */
+/* The guess from the probe says that the usual passes do not fit, but fewer do: they are tried, and
+ * their true pace decides. */
 static void test_a_slow_guess_does_not_decide(void **state)
 {
     (void)state;
     struct work w;
-    begin(&w, 300, "--budget 40s --techniques lora");
+    begin(&w, 300, "--budget 60s --techniques lora");
     struct study *study = &w.desk.study;
     study->evaluator.dev_count = study->evaluator.test_count = 10;
     study->seconds_per_answer = 0.1; /* the truth is far below */
     run(&w);
-    assert_int_equal(w.trials.items[0].key.examples, 64);
-    assert_int_equal(count(&w, "lora", PURPOSE_RACE, TRIAL_DONE), 3);
-    assert_true(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE) > 0);
+    const struct trial_record *first = &w.trials.items[0];
+    assert_int_equal(first->key.examples, 64);
+    assert_non_null(strstr(first->key.setting, "\"num_epochs\":2"));
+    assert_true(count(&w, "lora", TRIAL_DONE) > 1);
     end(&w);
 }
 
@@ -290,48 +328,49 @@ static void test_no_time_to_train(void **state)
     (void)state;
     struct work w;
     begin(&w, 300, "--budget 40s --techniques lora");
-    w.desk.study.seconds_per_answer = 1; /* 192 s for one rate */
+    w.desk.study.seconds_per_answer = 1; /* 384 s for two passes */
     run(&w);
     assert_int_equal(w.trials.count, 0);
     end(&w);
 }
 
-/* One rate was tried and took long: no other one, and no rung; the ranking says what it takes. */
+/* One rate was tried and took long: nothing else is, and the ranking says so. */
 static void test_a_true_pace_decides(void **state)
 {
     (void)state;
     struct work w;
     struct report report = {0};
     begin(&w, 300, "--budget 60s --techniques lora");
-    add_slow(&w, "lora", PURPOSE_RACE, 64, 32);
+    add_slow(&w, "lora", 64, 320); /* half a second for each of 640 passes */
     run(&w);
     assert_int_equal(w.trials.count, 1);
     desk_must(rank_study(&w.desk.study, &report, &w.err), &w.err);
-    assert_int_equal(report.ranking[0].status, STANDING_NOT_RUN);
-    /* 640 passes of half a second, 15 % of caution */
-    assert_non_null(strstr(report.ranking[0].note, "needs about 6m08s more (64 examples)"));
-    assert_non_null(strstr(report.ranking[0].note, "use --budget 10m"));
-    desk_close(&w.desk);
-    reopen(&w, "--budget 10m --techniques lora"); /* what it says is enough */
-    run(&w);
-    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE) > 0, 1);
+    assert_int_equal(report.ranking[0].status, STANDING_MEASURED);
+    assert_non_null(strstr(report.ranking[0].note, "judged on one learning rate"));
     end(&w);
 }
 
-static void test_one_rate_is_said(void **state)
+/* The budget that the ranking names is enough. */
+static void test_the_budget_named_is_enough(void **state)
 {
     (void)state;
     struct work w;
     struct report report = {0};
     begin(&w, 300, "--budget 60s --techniques lora");
-    add_slow(&w, "lora", PURPOSE_RACE, 64, 3.2); /* 0.05 s a pass: 37 s for the first rung */
-    w.desk.study.began -= 12;
+    w.desk.study.seconds_per_answer = 0.5;
     run(&w);
-    size_t races = count(&w, "lora", PURPOSE_RACE, TRIAL_DONE);
-    assert_int_equal(count(&w, "lora", PURPOSE_RUNG, TRIAL_DONE) > 0, 1);
+    assert_int_equal(w.trials.count, 0);
     desk_must(rank_study(&w.desk.study, &report, &w.err), &w.err);
-    bool said = strstr(report.ranking[0].note, "judged on one learning rate") != NULL;
-    assert_int_equal(said, races == 1);
+    assert_int_equal(report.ranking[0].status, STANDING_NOT_RUN);
+    const char *budget = strstr(report.ranking[0].note, "use --budget ");
+    assert_non_null(budget);
+    char words[128];
+    snprintf(words, sizeof words, "--techniques lora %s", strstr(budget, "--budget"));
+    desk_close(&w.desk);
+    reopen(&w, words);
+    w.desk.study.seconds_per_answer = 0.5;
+    run(&w);
+    assert_true(count(&w, "lora", TRIAL_DONE) > 0);
     end(&w);
 }
 
@@ -342,8 +381,8 @@ static void test_a_used_up_budget(void **state)
     begin(&w, 200, "--budget 60s");
     w.desk.study.began -= 61;
     run(&w);
-    assert_int_equal(count(&w, NULL, NULL, TRIAL_DONE), 1); /* the baseline costs nothing */
-    assert_int_equal(count(&w, "majority", NULL, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, NULL, TRIAL_DONE), 1); /* the baseline costs nothing */
+    assert_int_equal(count(&w, "majority", TRIAL_DONE), 1);
     assert_int_equal(w.trials.count, 1);
     end(&w);
 }
@@ -363,7 +402,7 @@ static void test_the_end_is_kept_free(void **state)
     assert_int_equal(w.trials.count, 0); /* 60 - 25 is less than 37 */
     study->began += 5;
     run(&w);
-    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "zero_shot", TRIAL_DONE), 1);
     end(&w);
 }
 
@@ -432,11 +471,11 @@ static void test_failures_are_settled(void **state)
     w.desk.options.techniques = techniques;
     w.desk.options.technique_count = 4;
     run(&w);
-    assert_int_equal(count(&w, "refused", NULL, TRIAL_FAILED), 1);
-    assert_int_equal(count(&w, "diverged", PURPOSE_RACE, TRIAL_FAILED), 2);
-    assert_int_equal(count(&w, "diverged", PURPOSE_RUNG, TRIAL_FAILED), 0);
-    assert_int_equal(count(&w, "wordy", NULL, TRIAL_FAILED), 1);
-    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "refused", TRIAL_FAILED), 1);
+    assert_int_equal(count(&w, "diverged", TRIAL_FAILED), 2); /* the usual rate and the lower one */
+    assert_int_equal(count(&w, "diverged", TRIAL_DONE), 0);
+    assert_int_equal(count(&w, "wordy", TRIAL_FAILED), 1);
+    assert_int_equal(count(&w, "zero_shot", TRIAL_DONE), 1);
     desk_must(rank_study(&w.desk.study, &report, &w.err), &w.err);
     assert_string_equal(report.ranking[0].technique, "zero_shot");
     for (size_t i = 1; i < 4; i++) {
@@ -459,8 +498,8 @@ static void test_fewer_worked_examples(void **state)
     bench_rows(bench->data, 200, 5, 3);
     reopen(&w, "--budget 5m --techniques few_shot");
     run(&w);
-    assert_true(count(&w, "few_shot", NULL, TRIAL_FAILED) >= 1);
-    assert_int_equal(count(&w, "few_shot", NULL, TRIAL_DONE), 1);
+    assert_true(count(&w, "few_shot", TRIAL_FAILED) >= 1);
+    assert_int_equal(count(&w, "few_shot", TRIAL_DONE), 1);
     const struct trial_record *last = &w.trials.items[w.trials.count - 1];
     assert_int_equal(last->status, TRIAL_DONE);
     assert_null(strstr(last->key.setting, "\"k\":8"));
@@ -474,9 +513,9 @@ static void test_few_examples(void **state)
     begin(&w, 12, "--budget 5m --task classification");
     assert_true(w.desk.study.split.train_count < 12);
     run(&w);
-    assert_int_equal(count(&w, "majority", NULL, TRIAL_DONE), 1);
-    assert_int_equal(count(&w, "zero_shot", NULL, TRIAL_DONE), 1);
-    assert_int_equal(count(&w, NULL, NULL, TRIAL_RUNNING), 0);
+    assert_int_equal(count(&w, "majority", TRIAL_DONE), 1);
+    assert_int_equal(count(&w, "zero_shot", TRIAL_DONE), 1);
+    assert_int_equal(count(&w, NULL, TRIAL_RUNNING), 0);
     end(&w);
 }
 
@@ -537,12 +576,12 @@ int main(void)
         cmocka_unit_test(test_the_test_side_is_opened_at_the_end),
         cmocka_unit_test(test_nothing_runs_twice),
         cmocka_unit_test(test_more_is_asked_for),
-        cmocka_unit_test(test_a_race_goes_on_at_its_size),
+        cmocka_unit_test(test_rates_join_an_earlier_one),
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_a_slow_guess_does_not_decide),
         cmocka_unit_test(test_no_time_to_train),
         cmocka_unit_test(test_a_true_pace_decides),
-        cmocka_unit_test(test_one_rate_is_said),
+        cmocka_unit_test(test_the_budget_named_is_enough),
         cmocka_unit_test(test_a_used_up_budget),
         cmocka_unit_test(test_the_end_is_kept_free),
         cmocka_unit_test(test_no_time_to_test),

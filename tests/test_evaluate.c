@@ -97,13 +97,13 @@ static struct setting quick_lora(struct fixture *f)
 }
 
 static struct trial_outcome must_run(struct fixture *f, const struct setting *setting,
-                                     size_t examples, bool race)
+                                     size_t examples)
 {
     struct trial_outcome outcome;
     struct error err = {0};
-    desk_must(evaluate_trial(&f->evaluator, setting, examples, 5, race, NULL, NULL, &f->arena,
-                             &outcome, &err),
-              &err);
+    desk_must(
+        evaluate_trial(&f->evaluator, setting, examples, 5, NULL, NULL, &f->arena, &outcome, &err),
+        &err);
     return outcome;
 }
 
@@ -133,7 +133,7 @@ static struct outcome *ask(struct fixture *f, const struct setting *setting, siz
 
 static void check_predictions(struct fixture *f, const struct setting *setting)
 {
-    struct trial_outcome trial = must_run(f, setting, 48, false);
+    struct trial_outcome trial = must_run(f, setting, 48);
     const struct outcome *direct = ask(f, setting, 48, &trial);
     double right = 0;
     assert_int_equal(trial.count, f->evaluator.dev_count);
@@ -175,7 +175,7 @@ static void test_costs_are_measured(void **state)
     struct fixture f;
     open_classes(&f, 1);
     struct setting setting = quick_lora(&f);
-    struct trial_outcome trial = must_run(&f, &setting, 32, false);
+    struct trial_outcome trial = must_run(&f, &setting, 32);
     const struct trial_record *r = &trial.record;
     assert_true(r->train_seconds.known && r->train_seconds.value > 0);
     assert_true(r->trial_seconds.value > r->train_seconds.value);
@@ -205,8 +205,8 @@ static void test_trials_never_see_the_test_side(void **state)
     f.split.test_from = (const struct dataset *)(uintptr_t)64;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct setting setting = setting_of(names[i]);
-        must_run(&f, &setting, 32, false);
-        must_run(&f, &setting, 32, true);
+        must_run(&f, &setting, 32);
+        must_run(&f, &setting, 32);
     }
     f.split.test = test;
     f.split.test_from = from;
@@ -222,7 +222,7 @@ static void test_final_answers(void **state)
     struct metric_value value;
     open_classes(&f, 2);
     struct setting setting = quick_lora(&f);
-    struct trial_outcome trial = must_run(&f, &setting, 48, false);
+    struct trial_outcome trial = must_run(&f, &setting, 48);
     desk_must(evaluate_test(&f.evaluator, &setting, 48, 5, trial.artifact, trial.artifact_length,
                             NULL, &f.arena, &predictions, &value, &err),
               &err);
@@ -250,7 +250,7 @@ static void test_saved_parameters_answer_alike(void **state)
     struct metric_value value;
     open_classes(&f, 2);
     struct setting setting = quick_lora(&f);
-    struct trial_outcome trial = must_run(&f, &setting, 48, false);
+    struct trial_outcome trial = must_run(&f, &setting, 48);
     struct evaluator swapped = f.evaluator;
     struct split split = f.split;
     split.test = f.split.dev;
@@ -266,23 +266,6 @@ static void test_saved_parameters_answer_alike(void **state)
     fixture_close(&f);
 }
 
-/* ---- Races ---------------------------------------------------------------------------------- */
-
-static void test_a_race_only_trains(void **state)
-{
-    (void)state;
-    struct fixture f;
-    open_classes(&f, 2);
-    struct setting setting = setting_of("lora");
-    struct trial_outcome race = must_run(&f, &setting, 64, true);
-    assert_false(race.record.metric.known);
-    assert_int_equal(race.count, 0);
-    assert_int_equal(race.training.steps, 4); /* one pass */
-    assert_true(race.record.prequential_nll.known);
-    assert_true(race.record.trial_seconds.value >= race.record.train_seconds.value);
-    fixture_close(&f);
-}
-
 /* ---- Free answers --------------------------------------------------------------------------- */
 
 static void test_numeric_answers(void **state)
@@ -295,7 +278,7 @@ static void test_numeric_answers(void **state)
         struct setting setting = setting_of(names[n]);
         if (setting.technique->learning_rates)
             setting_set_number(&setting, "num_epochs", 2, &f.arena);
-        struct trial_outcome trial = must_run(&f, &setting, 32, false);
+        struct trial_outcome trial = must_run(&f, &setting, 32);
         assert_string_equal(trial.record.metric_name, "numeric_match");
         for (size_t i = 0; i < trial.count; i++) {
             const struct prediction *p = &trial.predictions[i];
@@ -362,8 +345,7 @@ static enum status listen(struct fixture *f, struct listener *l, struct error *e
     struct setting setting = quick_lora(f);
     struct trial_hooks hooks = {.context = l, .progress = hear, .step = hear_step};
     struct trial_outcome outcome;
-    return evaluate_trial(&f->evaluator, &setting, 48, 5, false, &hooks, NULL, &f->arena, &outcome,
-                          err);
+    return evaluate_trial(&f->evaluator, &setting, 48, 5, &hooks, NULL, &f->arena, &outcome, err);
 }
 
 static void test_progress(void **state)
@@ -398,16 +380,15 @@ static void test_many_answers(void **state)
     open_classes(&f, 2);
     struct setting setting = setting_of("zero_shot");
     f.evaluator.dev_count = f.split.dev_count;
-    few = must_run(&f, &setting, 32, false);
+    few = must_run(&f, &setting, 32);
     f.evaluator.split = &(struct split){.train = f.split.train,
                                         .train_count = f.split.train_count,
                                         .dev = f.split.train, /* there are more of them */
                                         .dev_count = f.split.train_count};
     f.evaluator.dev_count = f.split.train_count;
     assert_true(f.evaluator.dev_count > 128);
-    desk_must(
-        evaluate_trial(&f.evaluator, &setting, 32, 5, false, &hooks, NULL, &f.arena, &many, &err),
-        &err);
+    desk_must(evaluate_trial(&f.evaluator, &setting, 32, 5, &hooks, NULL, &f.arena, &many, &err),
+              &err);
     assert_int_equal(many.count, f.split.train_count);
     assert_int_equal(l.scoring, (f.split.train_count + 127) / 128);
     for (size_t i = 0; i < many.count; i++)
@@ -428,11 +409,11 @@ static void test_deadline(void **state)
     open_classes(&f, 2);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct setting setting = setting_of(names[i]);
-        assert_int_equal(evaluate_trial(&f.evaluator, &setting, 32, 5, false, NULL, &past, &f.arena,
+        assert_int_equal(
+            evaluate_trial(&f.evaluator, &setting, 32, 5, NULL, &past, &f.arena, &outcome, &err),
+            OUT_OF_TIME);
+        assert_int_equal(evaluate_trial(&f.evaluator, &setting, 32, 5, NULL, &interrupted, &f.arena,
                                         &outcome, &err),
-                         OUT_OF_TIME);
-        assert_int_equal(evaluate_trial(&f.evaluator, &setting, 32, 5, false, NULL, &interrupted,
-                                        &f.arena, &outcome, &err),
                          INTERRUPTED);
     }
     fixture_close(&f);
@@ -448,8 +429,8 @@ static void test_a_setting_that_cannot_work(void **state)
     struct setting setting = setting_of("few_shot");
     setting_set_number(&setting, "k", 30, &f.arena);
     desk_refused(
-        evaluate_trial(&f.evaluator, &setting, 16, 5, false, NULL, NULL, &f.arena, &outcome, &err),
-        USAGE, &err, "k=30 is more than the 16 training examples");
+        evaluate_trial(&f.evaluator, &setting, 16, 5, NULL, NULL, &f.arena, &outcome, &err), USAGE,
+        &err, "k=30 is more than the 16 training examples");
     fixture_close(&f);
 }
 
@@ -461,7 +442,7 @@ static double peak_of(struct fixture *f, const char *name)
     if (setting.technique->learning_rates)
         setting_set_number(&setting, "num_epochs", 2, &f->arena);
     size_t examples = f->split.train_count < 64 ? f->split.train_count : 64;
-    return must_run(f, &setting, examples, false).record.peak_memory_bytes.value;
+    return must_run(f, &setting, examples).record.peak_memory_bytes.value;
 }
 
 /* The peak is a fact of the work: the same again, after other work, and in a new engine. */
@@ -500,8 +481,8 @@ static void test_threads_make_no_difference(void **state)
     open_classes(&one, 1);
     open_classes(&three, 3);
     struct setting setting = quick_lora(&one);
-    struct trial_outcome a = must_run(&one, &setting, 64, false);
-    struct trial_outcome b = must_run(&three, &setting, 64, false);
+    struct trial_outcome a = must_run(&one, &setting, 64);
+    struct trial_outcome b = must_run(&three, &setting, 64);
     assert_int_equal(a.artifact_length, b.artifact_length);
     assert_memory_equal(a.artifact, b.artifact, a.artifact_length);
     assert_true(a.record.prequential_nll.value == b.record.prequential_nll.value);
@@ -521,7 +502,6 @@ int main(void)
         cmocka_unit_test(test_trials_never_see_the_test_side),
         cmocka_unit_test(test_final_answers),
         cmocka_unit_test(test_saved_parameters_answer_alike),
-        cmocka_unit_test(test_a_race_only_trains),
         cmocka_unit_test(test_numeric_answers),
         cmocka_unit_test(test_metric_of_a_task),
         cmocka_unit_test(test_progress),

@@ -273,7 +273,7 @@ static void run(struct recorder *r, const struct job *job)
     struct trial_hooks hooks = {.context = &stages, .progress = on_progress};
     struct error err = {0};
     double start = cpu_seconds();
-    enum status status = evaluate_trial(&r->evaluator, &setting, job->examples, job->seed, false,
+    enum status status = evaluate_trial(&r->evaluator, &setting, job->examples, job->seed,
                                         &hooks, NULL, &r->arena, &result.outcome, &err);
     double end = cpu_seconds();
     if (status == OK) {

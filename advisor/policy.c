@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "advisor/policy.h"
+
+#include <math.h>
+
+enum { FIRST_RUNG = 64, GROWTH = 4, LEAST_EPOCHS = 2 };
+
+static const double screening_share = 0.45, rate_share = 0.2;
+
+/* An arm that learns without steps may take this share of the time, unless nothing else is left. */
+static const double reading_share = 0.25;
+
+size_t policy_first_rung(size_t examples)
+{
+    return examples < FIRST_RUNG ? examples : FIRST_RUNG;
+}
+
+double policy_screening_share(void)
+{
+    return screening_share;
+}
+
+/* The size after `size`: all examples when there are not twice as many as the usual step gives. */
+static size_t next_rung(const struct policy_view *v, size_t size)
+{
+    size_t next = GROWTH * size;
+    return v->examples < 2 * next ? v->examples : next;
+}
+
+/* ---- What is known -------------------------------------------------------------------------- */
+
+static const struct arm_trial *find(const struct policy_view *v, size_t arm, size_t rate,
+                                    size_t examples)
+{
+    for (size_t i = 0; i < v->trial_count; i++) {
+        const struct arm_trial *t = &v->trials[i];
+        if (t->arm == arm && t->rate == rate && t->examples == examples)
+            return t;
+    }
+    return NULL;
+}
+
+static bool better(const struct arm_trial *a, const struct arm_trial *b)
+{
+    if (!b || !a)
+        return a != NULL;
+    if (a->metric > b->metric || a->metric < b->metric)
+        return a->metric > b->metric;
+    return a->nll < b->nll;
+}
+
+/* The arm's best done trial with `examples` examples, or NULL. */
+static const struct arm_trial *best_at(const struct policy_view *v, size_t arm, size_t examples)
+{
+    const struct arm_trial *best = NULL;
+    for (size_t i = 0; i < v->trial_count; i++) {
+        const struct arm_trial *t = &v->trials[i];
+        if (t->arm == arm && t->examples == examples && t->done && better(t, best))
+            best = t;
+    }
+    return best;
+}
+
+/* Seconds spent on training arms: screening alone, on other rates at the same size, or all. */
+struct spent {
+    double screening, rates, all;
+};
+
+static struct spent count_spent(const struct policy_view *v)
+{
+    struct spent spent = {0};
+    size_t first = policy_first_rung(v->examples);
+    for (size_t i = 0; i < v->trial_count; i++) {
+        const struct arm_trial *t = &v->trials[i];
+        if (!v->arms[t->arm].trained)
+            continue;
+        spent.all += t->seconds;
+        if (t->examples != first)
+            continue;
+        if (t->rate == v->arms[t->arm].usual_rate)
+            spent.screening += t->seconds;
+        else
+            spent.rates += t->seconds;
+    }
+    return spent;
+}
+
+/* The arm in place `place` (from 0) among the trained ones with a result at `examples`, the best
+ * first; arm_count when there are not so many. */
+static size_t arm_in_place(const struct policy_view *v, size_t examples, size_t place)
+{
+    for (size_t arm = 0; arm < v->arm_count; arm++) {
+        const struct arm_trial *own = best_at(v, arm, examples);
+        size_t ahead = 0;
+        if (!own || !v->arms[arm].trained)
+            continue;
+        for (size_t other = 0; other < v->arm_count; other++) {
+            const struct arm_trial *theirs = best_at(v, other, examples);
+            if (other == arm || !theirs || !v->arms[other].trained)
+                continue;
+            ahead += better(theirs, own) || (!better(own, theirs) && other < arm);
+        }
+        if (ahead == place)
+            return arm;
+    }
+    return v->arm_count;
+}
+
+static size_t count_at(const struct policy_view *v, size_t examples)
+{
+    size_t count = 0;
+    for (size_t arm = 0; arm < v->arm_count; arm++)
+        count += v->arms[arm].trained && best_at(v, arm, examples);
+    return count;
+}
+
+/* ---- Choosing ------------------------------------------------------------------------------- */
+
+static bool act(struct policy_action *action, size_t arm, size_t rate, size_t examples, int epochs)
+{
+    *action = (struct policy_action){arm, rate, examples, epochs};
+    return true;
+}
+
+/* An arm without steps: once, with all examples or as many as `share` of the time allows. */
+static bool run_once(const struct policy_view *v, double share, struct policy_action *action)
+{
+    for (size_t arm = 0; arm < v->arm_count; arm++) {
+        bool tried = v->arms[arm].trained;
+        for (size_t i = 0; i < v->trial_count; i++)
+            tried |= v->trials[i].arm == arm;
+        for (size_t n = v->examples; !tried; n /= 2) {
+            if (n < v->arms[arm].least)
+                break;
+            if (v->seconds(v->context, arm, n, 0) <= fmax(share * v->left, 0))
+                return act(action, arm, 0, n, 0);
+            if (n < 2 * FIRST_RUNG)
+                break;
+        }
+    }
+    return false;
+}
+
+/* The rate an arm is to be screened with: the usual one, and after it failed the next lower one;
+ * rate_count when it has been screened. */
+static size_t screening_rate(const struct policy_view *v, size_t arm)
+{
+    const struct arm *a = &v->arms[arm];
+    size_t first = policy_first_rung(v->examples);
+    for (size_t rate = a->usual_rate;; rate--) {
+        const struct arm_trial *trial = find(v, arm, rate, first);
+        if (!trial)
+            return rate;
+        if (trial->done || !rate)
+            return a->rate_count;
+    }
+}
+
+/* The trained arm with the highest prior that has not been screened and can be, with so many passes
+ * (0: the usual number), for `allowed` seconds; arm_count when there is none. */
+static size_t next_to_screen(const struct policy_view *v, int epochs, double allowed)
+{
+    size_t chosen = v->arm_count, first = policy_first_rung(v->examples);
+    for (size_t arm = 0; arm < v->arm_count; arm++) {
+        const struct arm *a = &v->arms[arm];
+        if (a->trained && a->least <= first && screening_rate(v, arm) < a->rate_count &&
+            v->seconds(v->context, arm, first, epochs) <= allowed &&
+            (chosen == v->arm_count || a->prior > v->arms[chosen].prior))
+            chosen = arm;
+    }
+    return chosen;
+}
+
+/* While nothing was trained, fewer passes are better than nothing. */
+static bool screen_briefly(const struct policy_view *v, struct policy_action *action)
+{
+    size_t first = policy_first_rung(v->examples);
+    size_t arm = next_to_screen(v, LEAST_EPOCHS, v->left);
+    int epochs = LEAST_EPOCHS;
+    if (arm == v->arm_count)
+        return false;
+    while (v->seconds(v->context, arm, first, epochs + 1) <= v->left)
+        epochs++;
+    return act(action, arm, screening_rate(v, arm), first, epochs);
+}
+
+static bool screen(const struct policy_view *v, double share, struct policy_action *action)
+{
+    struct spent spent = count_spent(v);
+    double allowed = share * (spent.all + v->left) - spent.screening;
+    bool alone = !(spent.all > 0); /* the first one may take all there is */
+    size_t arm = next_to_screen(v, 0, alone || allowed > v->left ? v->left : allowed);
+    if (arm < v->arm_count)
+        return act(action, arm, screening_rate(v, arm), policy_first_rung(v->examples), 0);
+    return alone && screen_briefly(v, action);
+}
+
+/* A rate next to the best one that was not tried at this size; rate_count when both were. */
+static size_t next_rate(const struct policy_view *v, size_t arm, size_t examples)
+{
+    const struct arm *a = &v->arms[arm];
+    size_t best = best_at(v, arm, examples)->rate;
+    if (best + 1 < a->rate_count && !find(v, arm, best + 1, examples))
+        return best + 1;
+    return best > 0 && !find(v, arm, best - 1, examples) ? best - 1 : a->rate_count;
+}
+
+/* Other learning rates for the `most` best arms at this size. */
+static bool vary_rates(const struct policy_view *v, size_t examples, size_t most, double allowed,
+                       struct policy_action *action)
+{
+    for (size_t place = 0; place < most; place++) {
+        size_t arm = arm_in_place(v, examples, place);
+        if (arm == v->arm_count)
+            break;
+        size_t rate = next_rate(v, arm, examples);
+        double seconds = v->seconds(v->context, arm, examples, 0);
+        if (rate < v->arms[arm].rate_count && seconds <= allowed && seconds <= v->left)
+            return act(action, arm, rate, examples, 0);
+    }
+    return false;
+}
+
+/* The most examples, at least twice `last`, that the arm can be trained with in the time left; 0
+ * when there is no time for that. */
+static size_t affordable(const struct policy_view *v, size_t arm, size_t last)
+{
+    size_t chosen = 0;
+    if (v->seconds(v->context, arm, v->examples, 0) <= v->left)
+        return v->examples;
+    for (size_t n = 2 * last; n < v->examples; n *= 2)
+        if (v->seconds(v->context, arm, n, 0) <= v->left)
+            chosen = n;
+    return chosen;
+}
+
+/* The better half of the arms at `last` with `size` examples. Before the last size, time is kept
+ * for the best arm with all of them. */
+static bool halve(const struct policy_view *v, size_t last, size_t size,
+                  struct policy_action *action)
+{
+    size_t most = (count_at(v, last) + 1) / 2, first_arm = arm_in_place(v, last, 0);
+    double kept = 0;
+    if (size < v->examples)
+        kept = v->seconds(v->context, first_arm, v->examples, 0);
+    if (kept > v->left)
+        kept = 0;
+    most = most < 2 ? 2 : most;
+    for (size_t place = 0; place < most; place++) {
+        size_t arm = arm_in_place(v, last, place);
+        if (arm == v->arm_count)
+            break;
+        size_t rate = best_at(v, arm, last)->rate;
+        if (!find(v, arm, rate, size) && v->seconds(v->context, arm, size, 0) + kept <= v->left)
+            return act(action, arm, rate, size, 0);
+    }
+    return false;
+}
+
+/* The rungs above the first; `*top` is the largest size that has a result. */
+static bool climb(const struct policy_view *v, size_t *top, struct policy_action *action)
+{
+    size_t last = policy_first_rung(v->examples), size;
+    for (; last < v->examples && count_at(v, last); last = size) {
+        size = next_rung(v, last);
+        if (halve(v, last, size, action))
+            return true;
+        if (!count_at(v, size)) { /* too large: as large as can be */
+            size_t arm = arm_in_place(v, last, 0), rate = best_at(v, arm, last)->rate;
+            size = affordable(v, arm, last);
+            bool untried = size && !find(v, arm, rate, size);
+            return untried && act(action, arm, rate, size, 0);
+        }
+        *top = size;
+    }
+    return false;
+}
+
+bool policy_next(const struct policy_view *v, struct policy_action *action)
+{
+    size_t first = policy_first_rung(v->examples), top = first;
+    if (run_once(v, reading_share, action) || screen(v, screening_share, action))
+        return true;
+    struct spent spent = count_spent(v);
+    size_t half = (count_at(v, first) + 1) / 2;
+    double allowed = rate_share * (spent.all + v->left) - spent.rates;
+    if (vary_rates(v, first, half, allowed, action) || climb(v, &top, action))
+        return true;
+    return vary_rates(v, top, 1, INFINITY, action) || run_once(v, 1, action) ||
+           screen(v, 1, action) || vary_rates(v, first, v->arm_count, INFINITY, action);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What to try next: a pure function of what is known, so that a study that was stopped goes on as
+ * it would have gone, and recorded trials can be replayed through it.
+ *
+ * An arm is a technique. Arms that train nothing by steps run once. The others are screened on a
+ * small part of the examples with their usual learning rate, those with the highest prior first, as
+ * many as a share of the time allows. The better half then tries its neighbouring learning rates.
+ * After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar 2016): four
+ * times the examples for the better half of the arms, up to all examples, each time trained from
+ * the start with a finished schedule. What is left goes into further learning rates of the winner
+ * and arms that had not had their turn.
+ *
+ * Arms are compared by the metric at equal size, equal ones by their loss.
+ */
+#ifndef ADVISOR_POLICY_H
+#define ADVISOR_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arm {
+    bool trained;        /* by steps, with a learning rate */
+    double prior;        /* the higher, the earlier its turn */
+    const double *rates; /* (rate_count) ascending; none unless trained */
+    size_t rate_count, usual_rate;
+    size_t least; /* examples it needs at least */
+};
+
+/* A trial that is done or failed. */
+struct arm_trial {
+    size_t arm;
+    size_t rate; /* index into the arm's rates; 0 when it has none */
+    size_t examples;
+    bool done;          /* otherwise it failed, and will not be tried again */
+    double metric, nll; /* of a done one; NAN when not known. A higher metric is better */
+    double seconds;     /* that it took */
+};
+
+struct policy_view {
+    const struct arm *arms;
+    size_t arm_count;
+    const struct arm_trial *trials;
+    size_t trial_count;
+    size_t examples; /* training examples there are */
+    double left;     /* seconds for trials */
+
+    /* Seconds a trial is expected to take; `epochs` 0 is the usual number. */
+    double (*seconds)(const void *context, size_t arm, size_t examples, int epochs);
+    const void *context;
+};
+
+struct policy_action {
+    size_t arm, rate, examples;
+    int epochs; /* 0: the usual number */
+};
+
+/* The next trial, or false when nothing that is worth trying fits into the time left. */
+bool policy_next(const struct policy_view *view, struct policy_action *action);
+
+/* Examples on which arms are screened. */
+size_t policy_first_rung(size_t examples);
+
+/* The share of the time for training that screening may take. */
+double policy_screening_share(void);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The policy on made-up worlds, whose accuracies and times are formulas.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "advisor/policy.h"
+#include "base/random.h"
+
+enum { MOST_ARMS = 12, MOST_TRIALS = 400, RATES = 3 };
+
+static const double rates[RATES] = {1e-3, 3e-3, 1e-2};
+
+/* An arm with the accuracy top - slope / sqrt(examples), less a loss for a rate that is not its
+ * best one. */
+struct truth {
+    double top, slope;
+    size_t best_rate;
+    double seconds_per_example; /* of one pass */
+    bool fails;
+};
+
+struct world {
+    struct arm arms[MOST_ARMS];
+    struct truth truths[MOST_ARMS];
+    size_t count, examples;
+    double budget, spent, answer_seconds;
+    struct arm_trial trials[MOST_TRIALS];
+    size_t trial_count;
+    double noise; /* of the measured metric */
+    struct random random;
+};
+
+static double seconds(const void *context, size_t arm, size_t examples, int epochs)
+{
+    const struct world *w = context;
+    double passes = w->arms[arm].trained ? (epochs ? epochs : 4) : 1;
+    return w->answer_seconds + passes * (double)examples * w->truths[arm].seconds_per_example;
+}
+
+static double accuracy(const struct truth *truth, size_t rate, size_t examples)
+{
+    double off = fabs((double)rate - (double)truth->best_rate);
+    return truth->top - truth->slope / sqrt((double)examples) - 0.05 * off;
+}
+
+static void add(struct world *w, bool trained, struct truth truth, double prior)
+{
+    w->truths[w->count] = truth;
+    w->arms[w->count++] = (struct arm){.trained = trained,
+                                       .prior = prior,
+                                       .rates = trained ? rates : NULL,
+                                       .rate_count = trained ? RATES : 0,
+                                       .usual_rate = trained ? 1 : 0,
+                                       .least = trained ? 8 : 0};
+}
+
+static struct policy_view view_of(const struct world *w)
+{
+    return (struct policy_view){.arms = w->arms,
+                                .arm_count = w->count,
+                                .trials = w->trials,
+                                .trial_count = w->trial_count,
+                                .examples = w->examples,
+                                .left = w->budget - w->spent,
+                                .seconds = seconds,
+                                .context = w};
+}
+
+/* One trial, if the policy wants one. */
+static bool step(struct world *w)
+{
+    struct policy_view view = view_of(w);
+    struct policy_action action;
+    if (!policy_next(&view, &action))
+        return false;
+    const struct truth *truth = &w->truths[action.arm];
+    double took = seconds(w, action.arm, action.examples, action.epochs);
+    double metric = accuracy(truth, action.rate, action.examples);
+    metric += w->noise * (random_uniform(&w->random) - 0.5);
+    assert_true(action.arm < w->count && action.examples <= w->examples);
+    assert_true(took <= w->budget - w->spent + 1e-9); /* never beyond the budget */
+    for (size_t i = 0; i < w->trial_count; i++)       /* nothing twice */
+        assert_false(w->trials[i].arm == action.arm && w->trials[i].rate == action.rate &&
+                     w->trials[i].examples == action.examples);
+    assert_true(w->trial_count < MOST_TRIALS);
+    w->trials[w->trial_count++] = (struct arm_trial){.arm = action.arm,
+                                                     .rate = action.rate,
+                                                     .examples = action.examples,
+                                                     .done = !truth->fails,
+                                                     .metric = metric,
+                                                     .nll = 1 - metric,
+                                                     .seconds = took};
+    w->spent += took;
+    return true;
+}
+
+static void run(struct world *w)
+{
+    while (step(w))
+        ;
+}
+
+static double exhaustive(const struct world *w)
+{
+    double sum = 0;
+    for (size_t arm = 0; arm < w->count; arm++)
+        sum += (w->arms[arm].trained ? RATES : 1) * seconds(w, arm, w->examples, 0);
+    return sum;
+}
+
+static const struct arm_trial *best(const struct world *w)
+{
+    const struct arm_trial *best = NULL;
+    for (size_t i = 0; i < w->trial_count; i++)
+        if (w->trials[i].done && (!best || w->trials[i].metric > best->metric))
+            best = &w->trials[i];
+    return best;
+}
+
+/* Two arms that train nothing and eight that do; number 2 is the best at all sizes. */
+static struct world usual_world(size_t examples, double share)
+{
+    struct world w = {
+        .examples = examples, .answer_seconds = 1, .random = random_stream(7, "w", 0)};
+    add(&w, false, (struct truth){.top = 0.3, .seconds_per_example = 0}, 0);
+    add(&w, false, (struct truth){.top = 0.5, .seconds_per_example = 0.01}, 0);
+    for (size_t i = 0; i < 8; i++)
+        add(&w, true,
+            (struct truth){.top = 0.95 - 0.02 * (double)i,
+                           .slope = 1,
+                           .best_rate = i % RATES,
+                           .seconds_per_example = 0.1},
+            (double)((i * 5) % 8)); /* the priors know nothing */
+    w.budget = share * exhaustive(&w);
+    return w;
+}
+
+static void test_the_best_arm_wins(void **state)
+{
+    (void)state;
+    struct world w = usual_world(1024, 0.4);
+    run(&w);
+    assert_int_equal(best(&w)->arm, 2);
+    assert_int_equal(best(&w)->examples, 1024);
+}
+
+static void test_with_all_the_time_everything_is_tried(void **state)
+{
+    (void)state;
+    struct world w = usual_world(512, 10);
+    run(&w);
+    for (size_t arm = 2; arm < w.count; arm++) {
+        size_t tried = 0;
+        for (size_t i = 0; i < w.trial_count; i++)
+            tried += w.trials[i].arm == arm && w.trials[i].examples == 64;
+        assert_in_range(tried, 2, RATES); /* the best rate and its neighbours */
+    }
+    assert_int_equal(best(&w)->arm, 2);
+    assert_int_equal(best(&w)->rate, w.truths[2].best_rate);
+}
+
+/* The order of the arms' turns is that of their priors. */
+static void test_priors_come_first(void **state)
+{
+    (void)state;
+    struct world w = usual_world(512, 10);
+    double last = INFINITY;
+    size_t seen = 0;
+    while (seen < 3 && step(&w)) {
+        const struct arm_trial *t = &w.trials[w.trial_count - 1];
+        if (!w.arms[t->arm].trained)
+            continue;
+        assert_int_equal(t->rate, 1);
+        assert_int_equal(t->examples, 64);
+        assert_true(w.arms[t->arm].prior < last);
+        last = w.arms[t->arm].prior;
+        seen++;
+    }
+    assert_int_equal(seen, 3);
+}
+
+/* Half a budget spent on screening, and the largest size reached by somebody. */
+static void test_the_budget_is_used_at_all_sizes(void **state)
+{
+    (void)state;
+    static const double shares[] = {0.15, 0.25, 0.5, 1};
+    for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
+        struct world w = usual_world(512, shares[s]);
+        size_t largest = 0;
+        run(&w);
+        for (size_t i = 0; i < w.trial_count; i++)
+            if (w.arms[w.trials[i].arm].trained && w.trials[i].examples > largest)
+                largest = w.trials[i].examples;
+        assert_int_equal(largest, 512);
+    }
+}
+
+/* No time for the usual passes: fewer; no time for two: nothing. */
+static void test_small_budgets(void **state)
+{
+    (void)state;
+    struct world w = usual_world(512, 1);
+    struct policy_action action;
+    struct policy_view view;
+    w.arms[0].least = w.arms[1].least = SIZE_MAX; /* the untrained ones are out of the way */
+    w.budget = seconds(&w, 2, 64, 3) + 0.01;
+    view = view_of(&w);
+    assert_true(policy_next(&view, &action));
+    assert_int_equal(action.epochs, 3);
+    assert_int_equal(action.examples, 64);
+    w.budget = seconds(&w, 2, 64, 2) - 0.01;
+    view = view_of(&w);
+    assert_false(policy_next(&view, &action));
+    w.budget = -5;
+    view = view_of(&w);
+    assert_false(policy_next(&view, &action));
+    w.budget = NAN;
+    view = view_of(&w);
+    assert_false(policy_next(&view, &action));
+}
+
+/* A failed trial is not tried again: a lower rate is, and then the arm is out. */
+static void test_failures(void **state)
+{
+    (void)state;
+    struct world w = usual_world(512, 10);
+    w.truths[2].fails = true;
+    run(&w);
+    size_t tried = 0;
+    for (size_t i = 0; i < w.trial_count; i++)
+        if (w.trials[i].arm == 2) {
+            assert_int_equal(w.trials[i].examples, 64);
+            assert_int_equal(w.trials[i].rate, 1 - tried);
+            tried++;
+        }
+    assert_int_equal(tried, 2);
+    assert_int_equal(best(&w)->arm, 3);
+}
+
+/* An arm that learns without steps takes fewer examples when all would take too long. */
+static void test_an_arm_without_steps_reads_less(void **state)
+{
+    (void)state;
+    struct world w = {.examples = 4000, .budget = 40, .answer_seconds = 1};
+    add(&w, false, (struct truth){.top = 0.8, .seconds_per_example = 0.01}, 0);
+    run(&w);
+    assert_int_equal(w.trial_count, 1);
+    assert_int_equal(w.trials[0].examples, 500); /* 1 + 5 s of 10 */
+}
+
+/* Fewer examples than the first rung: that is the only size. */
+static void test_few_examples(void **state)
+{
+    (void)state;
+    struct world w = usual_world(40, 10);
+    run(&w);
+    for (size_t i = 0; i < w.trial_count; i++)
+        assert_int_equal(w.trials[i].examples, 40);
+    w = usual_world(4, 10); /* fewer than a trained arm needs */
+    run(&w);
+    assert_int_equal(w.trial_count, 2);
+}
+
+/* Stopped after any trial and begun again, it does the same: it remembers nothing. Here the trials
+ * are also given in another order. */
+static void test_it_remembers_nothing(void **state)
+{
+    (void)state;
+    struct world w = usual_world(512, 0.5);
+    for (size_t done = 0; step(&w); done++) {
+        struct world turned = w;
+        struct policy_view view = view_of(&w), other = view_of(&turned);
+        struct policy_action a, b;
+        for (size_t i = 0; i < w.trial_count; i++)
+            turned.trials[i] = w.trials[w.trial_count - 1 - i];
+        bool more = policy_next(&view, &a);
+        assert_int_equal(more, policy_next(&other, &b));
+        assert_true(!more || (a.arm == b.arm && a.rate == b.rate && a.examples == b.examples &&
+                              a.epochs == b.epochs));
+    }
+}
+
+/* With noise of a few points and a quarter of the exhaustive cost, the choice is near the best. */
+static void test_regret_is_small(void **state)
+{
+    (void)state;
+    enum { WORLDS = 200 };
+    double regret = 0;
+    for (uint64_t n = 0; n < WORLDS; n++) {
+        struct random random = random_stream(n, "world", 0);
+        struct world w = usual_world(512, 0.25);
+        double top = 0;
+        w.random = random_stream(n, "noise", 0);
+        w.noise = 0.06;
+        for (size_t arm = 2; arm < w.count; arm++) {
+            w.truths[arm].top = 0.75 + 0.2 * random_uniform(&random);
+            w.truths[arm].best_rate = (size_t)(RATES * random_uniform(&random));
+            top = fmax(top, accuracy(&w.truths[arm], w.truths[arm].best_rate, 512));
+        }
+        run(&w);
+        const struct arm_trial *chosen = best(&w);
+        regret += top - accuracy(&w.truths[chosen->arm], chosen->rate, chosen->examples);
+    }
+    regret /= WORLDS;
+    print_message("mean regret %.4f\n", regret);
+    assert_true(regret < 0.015);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_best_arm_wins),
+        cmocka_unit_test(test_with_all_the_time_everything_is_tried),
+        cmocka_unit_test(test_priors_come_first),
+        cmocka_unit_test(test_the_budget_is_used_at_all_sizes),
+        cmocka_unit_test(test_small_budgets),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_an_arm_without_steps_reads_less),
+        cmocka_unit_test(test_few_examples),
+        cmocka_unit_test(test_it_remembers_nothing),
+        cmocka_unit_test(test_regret_is_small),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
