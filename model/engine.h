@@ -22,6 +22,8 @@ struct engine {
     struct pool *pool;
     struct workspace *workspaces; /* (threads), indexed by the worker number of a task */
     struct meter meter; /* memory beyond the weights and the workspaces: caches, parameters */
+    bool recompute;     /* training runs layers again instead of keeping what they computed; set
+                           it where memory is short (struct pass) */
 };
 
 /* `threads` >= 1. The engine itself cannot fail; it must be released before the model. */

@@ -113,15 +113,20 @@ void tape_pass_grad(struct tape *tape, struct tensor *out, struct tensor *t)
     out->grad = NULL;
 }
 
+void tape_backward_to(struct tape *tape, struct node *stop)
+{
+    for (struct node *node = tape->last; node != stop; node = node->previous) {
+        if (node->out->grad)
+            node->backward(tape, node);
+        give_back(tape, node->out);
+    }
+    tape->last = stop;
+}
+
 void tape_backward(struct tape *tape, struct tensor *loss)
 {
     if (!loss->needs_grad)
         return;
     *tape_grad(tape, loss) = 1;
-    for (struct node *node = tape->last; node; node = node->previous) {
-        if (node->out->grad)
-            node->backward(tape, node);
-        give_back(tape, node->out);
-    }
-    tape->last = NULL;
+    tape_backward_to(tape, NULL);
 }

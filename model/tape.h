@@ -83,4 +83,8 @@ void tape_pass_grad(struct tape *tape, struct tensor *out, struct tensor *t);
 /* Fills in all gradients of `loss`, a (1, 1) result. */
 void tape_backward(struct tape *tape, struct tensor *loss);
 
+/* Walks back from the last node to the one after `stop`, which becomes the last one. For operators
+ * that record a part anew; the result of that part has its gradient already. */
+void tape_backward_to(struct tape *tape, struct node *stop);
+
 #endif

@@ -173,6 +173,57 @@ static struct tensor *run_layer(struct pass *pass, int layer, struct tensor *h,
     return op_add(tape, h, after_branch(pass, layer, BRANCH_FEED_FORWARD, x, y));
 }
 
+/* ---- Layers that are run again on the way back ---------------------------------------------- */
+
+struct layer_node {
+    struct node node;
+    struct pass *pass;
+    int layer;
+    struct tensor *in;
+    const struct tensor *cos_sin;
+};
+
+/* Runs the layer anew, now recording, and walks back through it at once. */
+static void layer_backward(struct tape *tape, struct node *node)
+{
+    struct layer_node *n = (struct layer_node *)node;
+    struct arena_mark mark = arena_mark(tape->arena);
+    struct tensor *in = tape_constant(tape, n->in->data, n->in->rows, n->in->cols);
+    in->needs_grad = n->in->needs_grad;
+    tape->last = node; /* those behind it are done */
+    struct tensor *out = run_layer(n->pass, n->layer, in, n->cos_sin);
+    if (!out->needs_grad) /* nothing to learn here or below */
+        return;
+    out->grad = node->out->grad;
+    node->out->grad = NULL;
+    tape_backward_to(tape, node);
+    if (in->grad)
+        tape_pass_grad(tape, in, n->in);
+    arena_rewind(tape->arena, mark);
+}
+
+/* One layer of which only the result is kept. */
+static struct tensor *run_layer_briefly(struct pass *pass, int layer, struct tensor *h,
+                                        const struct tensor *cos_sin)
+{
+    struct tape *tape = pass->tape;
+    bool last = layer + 1 == pass->model->n_layer;
+    int rows = last ? pass->layout->n_scored : h->rows;
+    struct tensor *out = tape_tensor(tape, rows, h->cols);
+    struct arena_mark mark = arena_mark(tape->arena);
+    tape->recording = false;
+    struct tensor *result = run_layer(pass, layer, h, cos_sin);
+    tape->recording = true;
+    memcpy(out->data, result->data, tensor_size(out) * sizeof(real));
+    arena_rewind(tape->arena, mark);
+    struct layer_node *node = tape_record(tape, sizeof *node, out, true, layer_backward);
+    node->pass = pass;
+    node->layer = layer;
+    node->in = h;
+    node->cos_sin = cos_sin;
+    return out;
+}
+
 static struct tensor *virtual_tokens(struct pass *pass)
 {
     if (!pass->attachment || !pass->attachment->virtual_tokens)
@@ -196,6 +247,10 @@ struct tensor *transformer_forward(struct pass *pass)
     struct tensor *kept = tape->recording ? NULL : tape_tensor(tape, layout->rows, model->n_embd);
     struct arena_mark mark = arena_mark(tape->arena);
     for (int layer = 0; layer < model->n_layer && h; layer++) {
+        if (pass->recompute && tape->recording && layout->n_scored) {
+            h = run_layer_briefly(pass, layer, h, cos_sin);
+            continue;
+        }
         h = run_layer(pass, layer, h, cos_sin);
         if (!tape->recording && h) { /* move the result out of the way and reuse the rest */
             kept->rows = h->rows;

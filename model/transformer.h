@@ -104,6 +104,8 @@ struct pass {
     const struct attachment *attachment; /* or NULL: the bare model */
     const void *self;                    /* the technique's state, read-only */
     struct tensor *parameters;           /* the technique's parameters, seen by this worker */
+    bool recompute; /* keep only the input of each layer, and run the layer again on the way back
+                       (Chen et al. 2016): a fraction of the memory for a third more time */
 };
 
 /* Runs the model and returns the normalised state of the scored rows, (n_scored, n_embd), ready for

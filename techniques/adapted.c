@@ -135,7 +135,8 @@ struct pass adapted_pass(const struct adapted *adapted, struct tape *tape,
                          .layout = layout,
                          .attachment = adapted->attachment,
                          .self = adapted->self,
-                         .parameters = parameters};
+                         .parameters = parameters,
+                         .recompute = adapted->engine->recompute};
 }
 
 static enum status compute_prefix(void *context, size_t task, int worker, struct error *err)

@@ -9,9 +9,9 @@
 
 #include <math.h>
 
+#include "techniques/registry.h"
 #include "techniques/trainer.c"
 #include "tests/adapting.h"
-#include "techniques/registry.h"
 
 static const struct technique *const peft_techniques[] = {
     &ia3, &prompt_tuning, &prefix_tuning, &p_tuning, &adapter, &norm_tuning, &full_finetune};

@@ -574,6 +574,34 @@ static size_t weights_of(const struct model *model, const struct tensor **weight
     return n;
 }
 
+/* Layers that are run again on the way back teach the same, to the bit, in less memory. */
+static void test_recompute(void **state)
+{
+    (void)state;
+    const struct technique *technique;
+    for (size_t i = 0; (technique = each(i)); i++) {
+        if (!(technique->needs & NEEDS_GRADIENT))
+            continue;
+        struct subject s;
+        const void *bytes[2];
+        size_t lengths[2], peaks[2];
+        open_any(&s, technique, 2);
+        for (int recompute = 0; recompute < 2; recompute++) {
+            s.engine->recompute = recompute;
+            engine_trim(s.engine);
+            struct adapted *adapted = adapt_briefly(&s, technique);
+            learn(&s, adapted);
+            peaks[recompute] = engine_peak(s.engine);
+            adapted_save(adapted, &s.arena, &bytes[recompute], &lengths[recompute]);
+            adapted_release(adapted);
+        }
+        assert_int_equal(lengths[0], lengths[1]);
+        assert_memory_equal(bytes[0], bytes[1], lengths[0]);
+        assert_true(peaks[1] < peaks[0]);
+        subject_close(&s);
+    }
+}
+
 static void test_frozen(void **state)
 {
     (void)state;
@@ -805,14 +833,15 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_json),        cmocka_unit_test(test_costs),
-        cmocka_unit_test(test_same_seed),   cmocka_unit_test(test_lora_start),
-        cmocka_unit_test(test_start),       cmocka_unit_test(test_uncached),
-        cmocka_unit_test(test_by_heart),    cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_frozen),      cmocka_unit_test(test_saved),
-        cmocka_unit_test(test_wrong_blobs), cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_rows),      cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_json),      cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_same_seed), cmocka_unit_test(test_lora_start),
+        cmocka_unit_test(test_start),     cmocka_unit_test(test_uncached),
+        cmocka_unit_test(test_by_heart),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_recompute), cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_saved),     cmocka_unit_test(test_wrong_blobs),
+        cmocka_unit_test(test_tasks),     cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
