@@ -63,9 +63,10 @@ const struct trial_record *best_trial(const struct technique *technique,
 
 enum { MOST_RATES = 8 };
 
-/* The study as the policy sees it; all in an arena. */
+/* The study as the policy sees it. */
 struct view {
     struct study *study;
+    struct arena *arena; /* of everything below */
     struct trials trials;
     struct pace *paces; /* (arm_count) */
     struct policy_view policy;
@@ -141,7 +142,9 @@ static double expected_seconds(const void *context, size_t index, size_t example
     struct setting setting = setting_default(study_technique(view->study, index));
     if (!(setting.technique->needs & NEEDS_MODEL))
         return 0;
-    return pace_trial(view->study, &setting, &view->paces[index], examples, epochs);
+    if (epochs)
+        setting_set_number(&setting, "num_epochs", epochs, view->arena);
+    return pace_trial(view->study, &setting, &view->paces[index], examples);
 }
 
 /* Seconds the end needs: the test answers of those in the lead. */
@@ -171,7 +174,7 @@ static enum status look(struct study *study, struct arena *arena, struct view *v
     const struct technique *technique;
     const char *why;
     size_t count = 0;
-    *view = (struct view){.study = study};
+    *view = (struct view){.study = study, .arena = arena};
     enum status status = trials_read(study, arena, &view->trials, err);
     while (study_technique(study, count))
         count++;

@@ -23,66 +23,77 @@ enum status trials_read(const struct study *study, struct arena *arena, struct t
     return store_trials(study->store, arena, &trials->items, &trials->count, err);
 }
 
-/* Passes over single examples that a trial with training made. */
-static double passes_of(const struct technique *technique, const struct trial_record *trial)
+/* Seconds of a trial for each token it trained on; 0 when it did not train by steps. */
+static double token_seconds(const struct study *study, const struct technique *technique,
+                            const struct trial_record *trial)
 {
     struct setting setting;
     struct arena arena;
-    size_t examples = (size_t)trial->key.examples;
-    double passes = (double)examples;
+    double seconds = 0;
+    if (!technique->learning_rates || trial->status != TRIAL_DONE || !trial->train_seconds.known)
+        return 0;
     arena_init(&arena, NULL);
-    if (technique->learning_rates &&
-        setting_parse(technique, trial->key.setting, &setting, &arena, NULL) == OK)
-        passes *= trainer_epochs(&setting, examples);
+    if (setting_parse(technique, trial->key.setting, &setting, &arena, NULL) == OK)
+        seconds = trial->train_seconds.value / trainer_tokens(&setting, (size_t)trial->key.examples,
+                                                              study->example_tokens,
+                                                              study->prefix_tokens);
     arena_release(&arena);
-    return passes;
+    return seconds;
 }
 
-/* Seconds of one pass in the latest trial that trained by steps, whichever its technique; 0 when
- * there is none. */
-static double any_pass(const struct study *study, const struct trials *trials)
+/* The same for the latest trial that trained by steps, whichever its technique; 0 when there is
+ * none. */
+static double any_token_seconds(const struct study *study, const struct trials *trials)
 {
-    double pass = 0;
+    double latest = 0;
     const struct technique *technique;
-    for (size_t i = 0; i < trials->count; i++) {
-        const struct trial_record *t = &trials->items[i];
-        for (size_t k = 0; (technique = study_technique(study, k)); k++)
-            if (t->status == TRIAL_DONE && t->train_seconds.known && technique->learning_rates &&
-                !strcmp(t->key.technique, technique->name))
-                pass = t->train_seconds.value / passes_of(technique, t);
-    }
-    return pass;
+    for (size_t i = 0; i < trials->count; i++)
+        for (size_t k = 0; (technique = study_technique(study, k)); k++) {
+            double seconds = 0;
+            if (!strcmp(trials->items[i].key.technique, technique->name))
+                seconds = token_seconds(study, technique, &trials->items[i]);
+            latest = seconds > 0 ? seconds : latest;
+        }
+    return latest;
+}
+
+/* What a finished trial of the technique itself tells. */
+static void learn_pace(const struct study *study, const struct technique *technique,
+                       const struct trial_record *t, struct pace *pace)
+{
+    double token = token_seconds(study, technique, t);
+    if (token > 0)
+        pace->token = token;
+    if (technique->fit && t->train_seconds.known)
+        pace->read = t->train_seconds.value / (double)t->key.examples;
+    if (t->metric.known && t->dev_predictions)
+        pace->answer =
+            (t->trial_seconds.value - t->train_seconds.value) / (double)t->dev_predictions;
 }
 
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
-    double each = study->seconds_per_answer, pass = any_pass(study, trials);
-    struct pace pace = {.pass = each, .answer = each};
-    if (technique->learning_rates)
-        pace.pass = pass > 0 ? pass : training_factor * each;
-    for (size_t i = 0; i < trials->count; i++) {
-        const struct trial_record *t = &trials->items[i];
-        if (t->status != TRIAL_DONE || strcmp(t->key.technique, technique->name) != 0)
-            continue;
-        if (t->train_seconds.known)
-            pace.pass = t->train_seconds.value / passes_of(technique, t);
-        if (t->metric.known && t->dev_predictions)
-            pace.answer =
-                (t->trial_seconds.value - t->train_seconds.value) / (double)t->dev_predictions;
-    }
+    double each = study->seconds_per_answer, token = any_token_seconds(study, trials);
+    if (!(token > 0))
+        token = training_factor * each / study->example_tokens;
+    struct pace pace = {.token = token, .read = each, .answer = each};
+    for (size_t i = 0; i < trials->count; i++)
+        if (trials->items[i].status == TRIAL_DONE &&
+            !strcmp(trials->items[i].key.technique, technique->name))
+            learn_pace(study, technique, &trials->items[i], &pace);
     return pace;
 }
 
 double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
-                  size_t examples, int epochs)
+                  size_t examples)
 {
     double seconds = pace->answer * (double)study->evaluator.dev_count;
     if (setting->technique->fit)
-        seconds += (double)examples * pace->pass;
+        seconds += (double)examples * pace->read;
     else if (setting->technique->learning_rates)
-        seconds +=
-            (double)examples * (epochs ? epochs : trainer_epochs(setting, examples)) * pace->pass;
+        seconds += pace->token *
+                   trainer_tokens(setting, examples, study->example_tokens, study->prefix_tokens);
     return caution * seconds;
 }
 
@@ -106,7 +117,7 @@ double pace_missing(const struct study *study, const struct technique *technique
     struct setting setting = setting_default(technique);
     size_t all = study->split.train_count;
     size_t least = technique->learning_rates ? policy_first_rung(all) : all;
-    return pace_trial(study, &setting, &pace, least, 0) + pace_test(study, &pace);
+    return pace_trial(study, &setting, &pace, least) + pace_test(study, &pace);
 }
 
 double pace_exhaustive(const struct study *study, const struct trials *trials)
@@ -122,10 +133,11 @@ double pace_exhaustive(const struct study *study, const struct trials *trials)
         double rates = (double)count_rates(technique);
         seconds += rates * pace.answer * (double)(split->dev_count + split->test_count);
         if (technique->fit)
-            seconds += pace.pass * (double)split->train_count;
+            seconds += pace.read * (double)split->train_count;
         else if (technique->learning_rates)
-            seconds += rates * pace.pass * (double)split->train_count *
-                       trainer_epochs(&setting, split->train_count);
+            seconds += rates * pace.token *
+                       trainer_tokens(&setting, split->train_count, study->example_tokens,
+                                      study->prefix_tokens);
     }
     return seconds;
 }

@@ -19,7 +19,8 @@ enum status trials_read(const struct study *study, struct arena *arena, struct t
 
 /* The speed of a technique, in seconds. */
 struct pace {
-    double pass;   /* of one example through one training pass, or of reading it to learn from */
+    double token;  /* trained on, forward and backward, as trainer_tokens counts them */
+    double read;   /* one example to learn from without steps */
     double answer; /* of one answer */
 };
 
@@ -28,10 +29,10 @@ struct pace {
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials);
 
-/* Seconds of a trial with `examples` training examples, so many passes over them (0: as many as the
- * setting says) and all development answers, with some caution. */
+/* Seconds of a trial with `examples` training examples and all development answers, with some
+ * caution. */
 double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
-                  size_t examples, int epochs);
+                  size_t examples);
 
 /* Seconds of the test answers, with some caution. */
 double pace_test(const struct study *study, const struct pace *pace);

@@ -127,6 +127,7 @@ static enum status read_tokens(struct study *study, const struct adapted *adapte
     double sum = 0;
     enum status status = OK;
     arena_init(&arena, NULL);
+    study->example_tokens = 0;
     for (size_t i = 0; i < data->count && status == OK; i++) {
         const struct example *example = &data->examples[i];
         tokens_clear(&ids);
@@ -135,6 +136,8 @@ static enum status read_tokens(struct study *study, const struct adapted *adapte
         if (status == OK)
             status = tokenizer_encode(study->model->tokenizer, example->input,
                                       strlen(example->input), &ids, NULL, err);
+        if (status == OK)
+            study->example_tokens += (double)(sequence->request + sequence->answer - 1);
         sum += (double)ids.count;
         if ((double)ids.count > study->tokens_max)
             study->tokens_max = (double)ids.count;
@@ -142,6 +145,8 @@ static enum status read_tokens(struct study *study, const struct adapted *adapte
     tokens_release(&ids);
     arena_release(&arena);
     study->tokens_mean = sum / (double)data->count;
+    study->example_tokens /= (double)data->count;
+    study->prefix_tokens = (double)adapted->prefix.count;
     return status == OK ? OK : error_prefix(err, "%s", data->path);
 }
 

@@ -37,8 +37,10 @@ struct study {
     struct study_record record;
 
     double tokens_mean, tokens_max; /* of the inputs, in the model's tokens */
-    double seconds_per_answer;      /* of the bare model on these data, probed; 0: not known, since
-                                       there was no time for a single answer */
+    double example_tokens; /* mean of what a training example adds to a pass: request and answer */
+    double prefix_tokens;  /* shared start of the bare model's prompts */
+    double seconds_per_answer; /* of the bare model on these data, probed; 0: not known, since
+                                  there was no time for a single answer */
 
     /* Time: `began` on the clock of clock_seconds; what earlier runs spent; what the store knows.
      */

@@ -10,7 +10,15 @@
 #include "techniques/pack.h"
 #include "techniques/prompt.h"
 
-enum { MICRO_ROWS = 320, LEAST_EPOCHS = 2, MOST_EPOCHS = 10, USUAL_STEPS = 50 };
+enum {
+    MICRO_ROWS = 320,
+    MICRO_BATCHES = 2, /* at least, so that two threads have work */
+    LEAST_EPOCHS = 2,
+    MOST_EPOCHS = 10,
+    LEAST_BATCH = 4,
+    MOST_BATCH = 16,
+    USUAL_STEPS = 64
+};
 
 const struct hyperparameter *trainer_hyperparameters(void)
 {
@@ -22,17 +30,17 @@ const struct hyperparameter *trainer_hyperparameters(void)
          .high = 10,
          .fallback = "1e-3"},
         {.name = "num_epochs",
-         .summary = "passes over the examples; 0: as many as make about 50 steps",
+         .summary = "passes over the examples; 0: as many as make 64 steps, 2 to 10",
          .kind = VALUE_INTEGER,
          .low = 0,
          .high = 1000,
          .fallback = "0"},
         {.name = "batch_size",
-         .summary = "examples per step",
+         .summary = "examples per step; 0: as many as make 64 steps, 4 to 16",
          .kind = VALUE_INTEGER,
-         .low = 1,
+         .low = 0,
          .high = 1024,
-         .fallback = "16"},
+         .fallback = "0"},
         {.name = "lr_scheduler_type",
          .summary = "how the rate falls after the warm-up",
          .kind = VALUE_CHOICE,
@@ -91,10 +99,32 @@ int trainer_epochs(const struct setting *setting, size_t examples)
     if (epochs > 0)
         return epochs;
     size_t batch = (size_t)setting_integer(setting, "batch_size");
+    batch = batch ? batch : LEAST_BATCH;
     size_t steps = (examples + batch - 1) / batch;
     size_t wanted = steps ? (USUAL_STEPS + steps - 1) / steps : 1;
     wanted = wanted < LEAST_EPOCHS ? LEAST_EPOCHS : wanted;
     return (int)(wanted > MOST_EPOCHS ? MOST_EPOCHS : wanted);
+}
+
+size_t trainer_batch(const struct setting *setting, size_t examples)
+{
+    size_t batch = (size_t)setting_integer(setting, "batch_size");
+    if (batch)
+        return batch;
+    batch = examples * (size_t)trainer_epochs(setting, examples) / USUAL_STEPS;
+    batch = batch < LEAST_BATCH ? LEAST_BATCH : batch;
+    return batch > MOST_BATCH ? MOST_BATCH : batch;
+}
+
+double trainer_tokens(const struct setting *setting, size_t examples, double example_tokens,
+                      double prefix_tokens)
+{
+    size_t batch = trainer_batch(setting, examples);
+    size_t epochs = (size_t)trainer_epochs(setting, examples);
+    double steps = (double)(epochs * ((examples + batch - 1) / batch));
+    double micro = ceil((double)batch * example_tokens / MICRO_ROWS);
+    micro = micro < MICRO_BATCHES ? MICRO_BATCHES : micro;
+    return (double)(epochs * examples) * example_tokens + steps * micro * prefix_tokens;
 }
 
 /* Learning rate of step `step` (from 1) as a share of the highest. */
@@ -189,7 +219,7 @@ static enum status run_step(struct training *t, const struct sequence *batch, si
     struct arena_mark mark = arena_mark(&t->arena);
     struct span *spans;
     int prefix = (int)adapted->prefix.count;
-    size_t n = pack_cut(batch, count, 0, prefix, MICRO_ROWS, 2, &t->arena, &spans);
+    size_t n = pack_cut(batch, count, 0, prefix, MICRO_ROWS, MICRO_BATCHES, &t->arena, &spans);
     size_t answers = answer_tokens(batch, count);
     t->batch = batch;
     t->spans = spans;
@@ -266,7 +296,7 @@ static enum status run_epochs(struct training *t, size_t count, uint64_t seed,
                               struct error *err)
 {
     const struct setting *setting = &t->adapted->setting;
-    size_t batch = (size_t)setting_integer(setting, "batch_size");
+    size_t batch = trainer_batch(setting, count);
     size_t per_epoch = (count + batch - 1) / batch;
     size_t epochs = (size_t)trainer_epochs(setting, count), total = per_epoch * epochs;
     struct sequence *order = arena_alloc(&t->arena, count * sizeof *order);

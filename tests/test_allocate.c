@@ -14,6 +14,7 @@
 #include "advisor/rank.h"
 #include "advisor/study_file.h"
 #include "advisor/summary.h"
+#include "techniques/trainer.h"
 #include "tests/study_support.h"
 
 /* A study of `rows` rows, sized, with the four first techniques. */
@@ -187,7 +188,12 @@ static void test_the_loss_log_is_whole(void **state)
         const struct trial_record *t = &w.trials.items[i];
         struct loss_row *rows;
         size_t n;
-        size_t a_pass = ((size_t)t->key.examples + 15) / 16;
+        struct setting setting;
+        desk_must(setting_parse(technique_find("lora"), t->key.setting, &setting,
+                                &w.desk.study.arena, &w.err),
+                  &w.err);
+        size_t examples = (size_t)t->key.examples, batch = trainer_batch(&setting, examples);
+        size_t a_pass = (examples + batch - 1) / batch;
         desk_must(trial_loss_get(w.desk.study.store, t->id, &w.desk.study.arena, &rows, &n, &w.err),
                   &w.err);
         assert_true(n > a_pass && n % a_pass == 0);
@@ -305,6 +311,17 @@ static void test_interrupted(void **state)
 
 /* ---- Little time ---------------------------------------------------------------------------- */
 
+/* Pretends such a speed that the usual trial with 64 examples is expected to take `seconds`. */
+static void make_it_take(struct work *w, const char *technique, double seconds)
+{
+    struct study *study = &w->desk.study;
+    struct setting setting = setting_default(technique_find(technique));
+    struct trials none = {0};
+    study->seconds_per_answer = 1;
+    struct pace pace = pace_of(study, setting.technique, &none);
+    study->seconds_per_answer = seconds / pace_trial(study, &setting, &pace, 64);
+}
+
 /* The guess from the probe says that the usual passes do not fit, but fewer do: they are tried, and
  * their true pace decides. */
 static void test_a_slow_guess_does_not_decide(void **state)
@@ -314,7 +331,7 @@ static void test_a_slow_guess_does_not_decide(void **state)
     begin(&w, 300, "--budget 60s --techniques lora");
     struct study *study = &w.desk.study;
     study->evaluator.dev_count = study->evaluator.test_count = 10;
-    study->seconds_per_answer = 0.1; /* the truth is far below */
+    make_it_take(&w, "lora", 100); /* the truth is far below */
     run(&w);
     const struct trial_record *first = &w.trials.items[0];
     assert_int_equal(first->key.examples, 64);

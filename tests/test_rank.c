@@ -34,7 +34,8 @@ static void begin(struct made_up *m, const char *words)
     snprintf(all, sizeof all, "data.csv --techniques majority,zero_shot,few_shot,lora %s", words);
     desk_options(&m->desk, all);
     struct study *study = &m->desk.study;
-    *study = (struct study){.options = &m->desk.options, .lock = -1, .seconds_per_answer = 0.01};
+    *study = (struct study){
+        .options = &m->desk.options, .lock = -1, .seconds_per_answer = 0.01, .example_tokens = 20};
     arena_init(&study->arena, NULL);
     study->data.label_count = CLASSES;
     study->data.task = TASK_CLASSIFICATION;
@@ -181,7 +182,7 @@ static void add_usual(struct made_up *m, int zero_shot, int few_shot, int lora)
     add(m,
         (struct play){.technique = "zero_shot", .examples = 500, .right = zero_shot, .tokens = 40});
     add(m,
-        (struct play){.technique = "few_shot", .examples = 500, .right = few_shot, .tokens = 45});
+        (struct play){.technique = "few_shot", .examples = 500, .right = few_shot, .tokens = 42});
     add(m, (struct play){.technique = "lora",
                          .setting = "{\"learning_rate\":0.01}",
                          .examples = 64,
@@ -500,12 +501,12 @@ static void test_what_it_would_take(void **state)
     add(&m, (struct play){.technique = "zero_shot", .examples = 500, .right = 120, .tokens = 40});
     add(&m, (struct play){.technique = "few_shot", .examples = 500, .interrupted = "no time"});
     rank(&m);
-    /* lora is guessed at three answers of 0.01 s a pass. 64 examples ten times over, and 250
-     * answers, with 15 % of caution: 25 s, which is the 45 % of the time for training that are for
-     * screening. few_shot: 250 answers, 2.9 s. Together with the 100 s spent and a fifth more: 191
+    /* lora is guessed at three answers of 0.01 s a pass. 64 examples four times over, and 250
+     * answers, with 15 % of caution: 12 s, which is the 45 % of the time for training that are for
+     * screening. few_shot: 250 answers, 2.9 s. Together with the 100 s spent and a fifth more: 156
      * s, or 125 s for few_shot alone. */
     assert_int_equal(row(&m, "lora")->status, STANDING_NOT_RUN);
-    says(row(&m, "lora")->note, "needs about 25 s more (64 examples); use --budget 4m");
+    says(row(&m, "lora")->note, "needs about 12 s more (64 examples); use --budget 3m");
     assert_int_equal(row(&m, "few_shot")->status, STANDING_NOT_RUN);
     says(row(&m, "few_shot")->note, "needs about 2.9 s more; use --budget 3m");
     assert_false(m.report.complete);

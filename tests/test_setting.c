@@ -142,7 +142,7 @@ static void test_refusals(void **state)
         {"form=Cosine", "form=Cosine is not possible"},
         {"form=", "form= is not possible"},
         {"learning_rate=0", "learning_rate=0 is not possible; expected a number from 1e-08 to 10"},
-        {"batch_size=0", "batch_size=0 is not possible; expected a whole number from 1 to 1024"},
+        {"batch_size=-1", "batch_size=-1 is not possible; expected a whole number from 0 to 1024"},
         {"lr_scheduler_type=step", "expected one of linear|cosine|constant"},
         {"instruction=\xFF", "instruction is not valid UTF-8"},
         {"target_modules=a\xC3", "target_modules is not valid UTF-8"},

@@ -71,28 +71,42 @@ static void test_schedule(void **state)
     subject_close(&s);
 }
 
-/* num_epochs, or as many as make about 50 steps, between 2 and 10. */
-static void test_epochs(void **state)
+/* num_epochs and batch_size, or what makes about 64 steps. */
+static void test_epochs_and_batches(void **state)
 {
     (void)state;
     static const struct {
         const char *assignments;
         size_t examples;
         int epochs;
+        size_t batch;
     } cases[] = {
-        {"num_epochs=3;batch_size=16", 8, 3},   {"num_epochs=1;batch_size=16", 100000, 1},
-        {"num_epochs=0;batch_size=16", 1, 10},  {"num_epochs=0;batch_size=16", 80, 10},
-        {"num_epochs=0;batch_size=16", 81, 9},  {"num_epochs=0;batch_size=16", 160, 5},
-        {"num_epochs=0;batch_size=16", 400, 2}, {"num_epochs=0;batch_size=16", 100000, 2},
-        {"num_epochs=0;batch_size=1", 10, 5},   {"num_epochs=0;batch_size=1024", 1024, 10},
+        {"num_epochs=3;batch_size=16", 8, 3, 16},
+        {"num_epochs=1;batch_size=16", 100000, 1, 16},
+        {"num_epochs=0;batch_size=16", 1, 10, 16},
+        {"num_epochs=0;batch_size=16", 112, 10, 16},
+        {"num_epochs=0;batch_size=16", 113, 8, 16},
+        {"num_epochs=0;batch_size=16", 256, 4, 16},
+        {"num_epochs=0;batch_size=16", 512, 2, 16},
+        {"num_epochs=0;batch_size=1", 10, 7, 1},
+        {"num_epochs=0;batch_size=1024", 1024, 10, 1024},
+        {"num_epochs=0;batch_size=0", 8, 10, 4},
+        {"num_epochs=0;batch_size=0", 64, 4, 4},
+        {"num_epochs=0;batch_size=0", 128, 2, 4},
+        {"num_epochs=0;batch_size=0", 256, 2, 8},
+        {"num_epochs=0;batch_size=0", 512, 2, 16},
+        {"num_epochs=0;batch_size=0", 100000, 2, 16},
+        {"num_epochs=10;batch_size=0", 64, 10, 10},
     };
     struct subject s;
     subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
     for (size_t c = 0; c < COUNT(cases); c++) {
         struct setting setting = settings(&s, cases[c].assignments);
-        int found = trainer_epochs(&setting, cases[c].examples);
-        if (found != cases[c].epochs)
-            fail_msg("%s, %zu examples: %d", cases[c].assignments, cases[c].examples, found);
+        int epochs = trainer_epochs(&setting, cases[c].examples);
+        size_t batch = trainer_batch(&setting, cases[c].examples);
+        if (epochs != cases[c].epochs || batch != cases[c].batch)
+            fail_msg("%s, %zu examples: %d passes, batches of %zu", cases[c].assignments,
+                     cases[c].examples, epochs, batch);
     }
     subject_close(&s);
 }
@@ -177,6 +191,32 @@ static void close_run(struct trained *r)
 {
     adapted_release(r->adapted);
     subject_close(&r->s);
+}
+
+/* What the training will run is known beforehand. */
+static void test_tokens_are_predicted(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {"num_epochs=2;batch_size=0", "num_epochs=1;batch_size=12",
+                                        "num_epochs=3;batch_size=5"};
+    for (size_t c = 0; c < COUNT(cases); c++) {
+        struct trained r;
+        struct sequence *sequences;
+        double rows = 0;
+        open_run(&r, data_two_labels, cases[c], 1);
+        size_t count = r.s.data.count;
+        assert_int_equal(
+            prompt_encode(r.adapted, r.s.examples, count, true, &r.s.arena, &sequences, &r.err),
+            OK);
+        for (size_t i = 0; i < count; i++)
+            rows += sequences[i].request + sequences[i].answer - 1;
+        assert_int_equal(train(&r, NULL), OK);
+        double tokens = trainer_tokens(&r.adapted->setting, count, rows / (double)count,
+                                       (double)r.adapted->prefix.count);
+        if (fabs(tokens / (double)r.report.tokens - 1) > 0.1)
+            fail_msg("%s: %.0f tokens predicted, %zu run", cases[c], tokens, r.report.tokens);
+        close_run(&r);
+    }
 }
 
 /* The same bits with any number of threads, and each time anew. */
@@ -464,13 +504,21 @@ static void test_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lora_fixture), cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_epochs),       cmocka_unit_test(test_order),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_steps),        cmocka_unit_test(test_means),
-        cmocka_unit_test(test_loss),         cmocka_unit_test(test_adamw),
-        cmocka_unit_test(test_clipping),     cmocka_unit_test(test_diverging),
-        cmocka_unit_test(test_deadline),     cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_lora_fixture),
+        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_epochs_and_batches),
+        cmocka_unit_test(test_tokens_are_predicted),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_means),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_clipping),
+        cmocka_unit_test(test_diverging),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

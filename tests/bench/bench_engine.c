@@ -118,8 +118,10 @@ static struct adapted *adapt(struct bench *b, const char *technique)
     struct material material = {.data = &b->data, .rows = b->rows, .count = TRAINED};
     struct adapted *adapted;
     struct error err;
-    if (setting_has(&setting, "num_epochs"))
+    if (setting_has(&setting, "num_epochs")) {
         setting_set_number(&setting, "num_epochs", 1, &b->arena);
+        setting_set_number(&setting, "batch_size", 16, &b->arena);
+    }
     must(adapted_create(&adapted, b->engine, &setting, &material, &err), &err);
     return adapted;
 }
