@@ -61,10 +61,34 @@ struct tensor *op_swiglu(struct tape *tape, struct tensor *gate, struct tensor *
 /* max(x, 0). In place. */
 struct tensor *op_relu(struct tape *tape, struct tensor *x);
 
+/* tanh(x). In place. */
+struct tensor *op_tanh(struct tape *tape, struct tensor *x);
+
+/* The columns of `left`, then those of `right`, which has as many rows. */
+struct tensor *op_beside(struct tape *tape, struct tensor *left, struct tensor *right);
+
+/* What an LSTM trains, in PyTorch's names: input is weight_ih (4 * hidden, in), hidden weight_hh
+ * (4 * hidden, hidden), and their biases (1, 4 * hidden). The four parts of the rows are the input
+ * gate, the forget gate, the cell and the output gate. */
+struct lstm_weights {
+    struct tensor *input, *hidden, *input_bias, *hidden_bias;
+};
+
+/* One layer of long short-term memory over the rows of x (rows, in), which begins with a state of
+ * zero (Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000). `reverse` begins
+ * at the last row. The result is (rows, hidden). */
+struct tensor *op_lstm(struct tape *tape, struct tensor *x, const struct lstm_weights *weights,
+                       bool reverse);
+
 struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y);
 
 /* Each row of x times the vector `scale` (1, cols): IA3 (Liu et al. 2022, equation 1). */
 struct tensor *op_scale(struct tape *tape, struct tensor *x, struct tensor *scale);
+
+/* Each row of x times `scale` / `divisor`, both (1, cols). The divisor is a constant that outlives
+ * the tape: the magnitudes of DoRA (Liu et al. 2024, equation 5) over the lengths of the rows. */
+struct tensor *op_scale_over(struct tape *tape, struct tensor *x, struct tensor *scale,
+                             const real *divisor);
 
 /* Rows `rows[0 .. count - 1]` of x, in that order. */
 struct tensor *op_gather(struct tape *tape, struct tensor *x, const int *rows, int count);

@@ -299,6 +299,131 @@ static void test_scale(void **state)
     check_all(cases, COUNT(cases));
 }
 
+static struct tensor *run_scale_over(struct tape *tape, struct tensor **x,
+                                     const struct extra *extra)
+{
+    return op_scale_over(tape, x[0], x[1], extra->weights);
+}
+
+static void plain_scale_over(struct tensor **x, const struct extra *extra, struct tensor *out)
+{
+    for (int r = 0; r < out->rows; r++)
+        for (int c = 0; c < out->cols; c++)
+            *at(out, r, c) = *at(x[0], r, c) * (*at(x[1], 0, c) / extra->weights[c]);
+}
+
+static void test_scale_over(void **state)
+{
+    (void)state;
+    static const struct operator op = {"scale_over", run_scale_over, plain_scale_over, false,
+                                       false};
+    static const real divisor[] = {0.5, 3, 1, 20, 0.1, 7};
+    static const struct operator_case cases[] = {
+        {&op, "one number", {{1, 1, 0}, {1, 1, 0}}, 1, 1, {.weights = divisor}},
+        {&op, "one row", {{1, 6, 0}, {1, 6, 0}}, 1, 6, {.weights = divisor}},
+        {&op, "rows", {{4, 5, 0}, {1, 5, 0}}, 4, 5, {.weights = divisor}},
+        {&op, "x as scale", {{1, 5, 0}, {0, 0, 1}}, 1, 5, {.weights = divisor}},
+    };
+    check_all(cases, COUNT(cases));
+}
+
+/* ---- encoders ---- */
+
+static struct tensor *run_tanh(struct tape *tape, struct tensor **x, const struct extra *extra)
+{
+    (void)extra;
+    return op_tanh(tape, x[0]);
+}
+
+static void plain_tanh(struct tensor **x, const struct extra *extra, struct tensor *out)
+{
+    (void)extra;
+    for (size_t i = 0; i < tensor_size(out); i++)
+        out->data[i] = tanh(x[0]->data[i]);
+}
+
+static struct tensor *run_beside(struct tape *tape, struct tensor **x, const struct extra *extra)
+{
+    (void)extra;
+    return op_beside(tape, x[0], x[1]);
+}
+
+static void plain_beside(struct tensor **x, const struct extra *extra, struct tensor *out)
+{
+    (void)extra;
+    for (int r = 0; r < out->rows; r++)
+        for (int c = 0; c < out->cols; c++)
+            *at(out, r, c) = c < x[0]->cols ? *at(x[0], r, c) : *at(x[1], r, c - x[0]->cols);
+}
+
+/* extra->number 1: from the last row to the first. */
+static struct tensor *run_lstm(struct tape *tape, struct tensor **x, const struct extra *extra)
+{
+    const struct lstm_weights weights = {x[1], x[2], x[3], x[4]};
+    return op_lstm(tape, x[0], &weights, extra->number > 0);
+}
+
+static double plain_gate(struct tensor **x, int row, const double *h, int gate)
+{
+    double sum = *at(x[3], 0, gate) + *at(x[4], 0, gate);
+    for (int i = 0; i < x[0]->cols; i++)
+        sum += *at(x[0], row, i) * *at(x[1], gate, i);
+    for (int i = 0; i < x[2]->cols; i++)
+        sum += h[i] * *at(x[2], gate, i);
+    return sum;
+}
+
+static void plain_lstm(struct tensor **x, const struct extra *extra, struct tensor *out)
+{
+    double h[8] = {0}, c[8] = {0}, next[8];
+    int hidden = out->cols;
+    for (int t = 0; t < out->rows; t++) {
+        int row = extra->number > 0 ? out->rows - 1 - t : t;
+        for (int i = 0; i < hidden; i++) {
+            double in = 1 / (1 + exp(-plain_gate(x, row, h, i)));
+            double forget = 1 / (1 + exp(-plain_gate(x, row, h, hidden + i)));
+            double o = 1 / (1 + exp(-plain_gate(x, row, h, 3 * hidden + i)));
+            c[i] = forget * c[i] + in * tanh(plain_gate(x, row, h, 2 * hidden + i));
+            next[i] = o * tanh(c[i]);
+        }
+        for (int i = 0; i < hidden; i++)
+            *at(out, row, i) = h[i] = next[i];
+    }
+}
+
+static void test_encoders(void **state)
+{
+    (void)state;
+    static const struct operator bend = {"tanh", run_tanh, plain_tanh, true, false};
+    static const struct operator both = {"beside", run_beside, plain_beside, false, false};
+    static const struct operator lstm = {"lstm", run_lstm, plain_lstm, false, false};
+    static const struct operator_case cases[] = {
+        {&bend, "one number", {{1, 1, 0}}, 1, 1, {0}},
+        {&bend, "rows", {{6, 7, 0}}, 6, 7, {0}},
+        {&both, "one number", {{1, 1, 0}, {1, 1, 0}}, 1, 2, {0}},
+        {&both, "rows", {{4, 3, 0}, {4, 5, 0}}, 4, 8, {0}},
+        {&both, "the same twice", {{3, 2, 0}, {0, 0, 1}}, 3, 4, {0}},
+        {&lstm, "one number", {{1, 1, 0}, {4, 1, 0}, {4, 1, 0}, {1, 4, 0}, {1, 4, 0}}, 1, 1, {0}},
+        {&lstm, "one row", {{1, 3, 0}, {8, 3, 0}, {8, 2, 0}, {1, 8, 0}, {1, 8, 0}}, 1, 2, {0}},
+        {&lstm, "rows", {{5, 3, 0}, {8, 3, 0}, {8, 2, 0}, {1, 8, 0}, {1, 8, 0}}, 5, 2, {0}},
+        {&lstm,
+         "two rows back",
+         {{2, 2, 0}, {4, 2, 0}, {4, 1, 0}, {1, 4, 0}, {1, 4, 0}},
+         2,
+         1,
+         {.number = 1}},
+        {&lstm,
+         "rows back",
+         {{4, 2, 0}, {12, 2, 0}, {12, 3, 0}, {1, 12, 0}, {1, 12, 0}},
+         4,
+         3,
+         {.number = 1}},
+        {&lstm, "one bias", {{3, 2, 0}, {8, 2, 0}, {8, 2, 0}, {1, 8, 0}, {0, 0, 4}}, 3, 2, {0}},
+        {&lstm, "one weight", {{3, 2, 0}, {8, 2, 0}, {0, 0, 2}, {1, 8, 0}, {1, 8, 0}}, 3, 2, {0}},
+    };
+    check_all(cases, COUNT(cases));
+}
+
 /* ---- layouts ---- */
 
 enum { CACHE_WIDTH = 8, CACHE_LAYERS = 2, CACHE_ROWS = 5 };
@@ -937,6 +1062,8 @@ int main(void)
         cmocka_unit_test(test_relu),
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_scale_over),
+        cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_attention_past),
