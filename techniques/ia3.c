@@ -25,13 +25,13 @@ static const struct hyperparameter hyperparameters[] = {
      .fallback = default_feedforward},
     {0}};
 
-struct ia3 {
-    int *output; /* (n_layer * N_SITES) parameter that scales the output; -1: none */
-    int *input;  /* the same for the input */
-};
-
 struct places {
     bool target[N_SITES], feedforward[N_SITES];
+};
+
+struct ia3 {
+    int *index; /* (n_layer * N_SITES) which parameter; -1: this site is left alone */
+    struct places places;
 };
 
 /* The default of feedforward_modules holds for the targets among it, as in PEFT; one that the user
@@ -69,40 +69,35 @@ static enum status check(const struct setting *setting, const struct model *mode
     return read_places(setting, &places, err);
 }
 
-static struct tensor *rescale(struct pass *pass, int index, struct tensor *x)
+/* `x` is the input or the output of the site. */
+static struct tensor *rescale(struct pass *pass, int layer, enum site site, bool input,
+                              struct tensor *x)
 {
-    return index < 0 ? x : op_scale(pass->tape, x, &pass->parameters[index]);
+    const struct ia3 *self = pass->self;
+    int index = self->index[layer * N_SITES + (int)site];
+    if (index < 0 || self->places.feedforward[site] != input)
+        return x;
+    return op_scale(pass->tape, x, &pass->parameters[index]);
 }
 
 static struct tensor *rescale_input(struct pass *pass, int layer, enum site site, struct tensor *x)
 {
-    const struct ia3 *self = pass->self;
-    return rescale(pass, self->input[layer * N_SITES + (int)site], x);
+    return rescale(pass, layer, site, true, x);
 }
 
 static struct tensor *rescale_output(struct pass *pass, int layer, enum site site, struct tensor *x,
                                      struct tensor *y)
 {
     (void)x;
-    const struct ia3 *self = pass->self;
-    return rescale(pass, self->output[layer * N_SITES + (int)site], y);
+    return rescale(pass, layer, site, false, y);
 }
 
-static void declare(struct adapted *adapted, const struct places *places, struct ia3 *self)
+static int declare(struct adapted *adapted, const char *prefix, enum site site,
+                   const struct tensor *weight)
 {
-    const struct model *model = adapted->engine->model;
-    for (int layer = 0; layer < model->n_layer; layer++)
-        for (int site = 0; site < N_SITES; site++) {
-            const struct tensor *w = &model->layers[layer].linear[site];
-            int at = layer * N_SITES + site;
-            self->input[at] = self->output[at] = -1;
-            if (!places->target[site])
-                continue;
-            bool input = places->feedforward[site];
-            int index = adapted_declare(adapted, 1, input ? w->cols : w->rows, "blk.%d.%s.ia3",
-                                        layer, site_name((enum site)site)->gguf);
-            *(input ? &self->input[at] : &self->output[at]) = index;
-        }
+    const struct ia3 *self = adapted->self;
+    int size = self->places.feedforward[site] ? weight->cols : weight->rows;
+    return adapted_declare(adapted, 1, size, "%s.ia3", prefix);
 }
 
 static enum status attach(struct adapted *adapted, const struct material *material,
@@ -111,20 +106,16 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     (void)material;
     static const struct attachment attachment = {.linear_input = rescale_input,
                                                  .linear = rescale_output};
-    struct places places;
-    enum status status = read_places(&adapted->setting, &places, err);
+    struct ia3 *self = arena_alloc(&adapted->arena, sizeof *self);
+    enum status status = read_places(&adapted->setting, &self->places, err);
     if (status != OK)
         return status;
-    size_t sites = (size_t)adapted->engine->model->n_layer * N_SITES;
-    struct ia3 *self = arena_alloc(&adapted->arena, sizeof *self);
-    self->output = arena_alloc(&adapted->arena, sites * sizeof *self->output);
-    self->input = arena_alloc(&adapted->arena, sites * sizeof *self->input);
-    declare(adapted, &places, self);
+    adapted->self = self;
+    self->index = targets_declare(adapted, self->places.target, declare);
     adapted_allocate(adapted);
     for (size_t i = 0; i < adapted->parameters.count; i++)
         adapted->parameters.values[i] = 1;
     adapted->attachment = &attachment;
-    adapted->self = self;
     return OK;
 }
 

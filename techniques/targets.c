@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "techniques/targets.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "techniques/adapted.h"
 
 static int find_site(const char *name, size_t length)
 {
@@ -46,4 +48,29 @@ enum status targets_parse(const char *technique, const char *text, bool sites[N_
         at += length + 1;
     }
     return OK;
+}
+
+int *targets_declare(struct adapted *adapted, const bool sites[N_SITES], target_declare *declare)
+{
+    const struct model *model = adapted->engine->model;
+    int *index = arena_alloc(&adapted->arena, (size_t)model->n_layer * N_SITES * sizeof *index);
+    for (int layer = 0; layer < model->n_layer; layer++)
+        for (int s = 0; s < N_SITES; s++) {
+            enum site site = (enum site)s;
+            char prefix[WEIGHT_NAME_BYTES];
+            snprintf(prefix, sizeof prefix, "blk.%d.%s", layer, site_name(site)->gguf);
+            index[layer * N_SITES + s] =
+                sites[s] ? declare(adapted, prefix, site, &model->layers[layer].linear[s]) : -1;
+        }
+    return index;
+}
+
+int targets_index(const struct model *model, int number)
+{
+    const struct tensor *weight = model_weight(model, number);
+    for (int layer = 0; layer < model->n_layer; layer++)
+        for (int s = 0; s < N_SITES; s++)
+            if (weight == &model->layers[layer].linear[s])
+                return layer * N_SITES + s;
+    return -1;
 }

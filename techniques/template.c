@@ -63,19 +63,12 @@ static struct tensor *rescale(struct pass *pass, int layer, enum site site, stru
     return index < 0 ? y : op_scale(pass->tape, y, &pass->parameters[index]);
 }
 
-/* One parameter for each chosen projection of each layer. */
-static void declare(struct adapted *adapted, const bool sites[N_SITES], struct scales *self)
+/* The parameter of one chosen projection. */
+static int declare(struct adapted *adapted, const char *prefix, enum site site,
+                   const struct tensor *weight)
 {
-    const struct model *model = adapted->engine->model;
-    for (int layer = 0; layer < model->n_layer; layer++)
-        for (int site = 0; site < N_SITES; site++) {
-            int *index = &self->index[layer * N_SITES + site];
-            *index = -1;
-            if (sites[site])
-                *index =
-                    adapted_declare(adapted, 1, model->layers[layer].linear[site].rows,
-                                    "blk.%d.%s.scale", layer, site_name((enum site)site)->gguf);
-        }
+    (void)site;
+    return adapted_declare(adapted, 1, weight->rows, "%s.scale", prefix);
 }
 
 static enum status attach(struct adapted *adapted, const struct material *material,
@@ -88,10 +81,8 @@ static enum status attach(struct adapted *adapted, const struct material *materi
         targets_parse("template", setting_text(&adapted->setting, "target_modules"), sites, err);
     if (status != OK)
         return status;
-    size_t places = (size_t)adapted->engine->model->n_layer * N_SITES;
     struct scales *self = arena_alloc(&adapted->arena, sizeof *self);
-    self->index = arena_alloc(&adapted->arena, places * sizeof *self->index);
-    declare(adapted, sites, self);
+    self->index = targets_declare(adapted, sites, declare);
     adapted_allocate(adapted);
     for (size_t i = 0; i < adapted->parameters.count; i++)
         adapted->parameters.values[i] = 1;
