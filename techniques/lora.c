@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Low-rank adaptation (Hu et al. 2021): y = x W^T + (lora_alpha / r) (x A^T) B^T with A (r, in) and
- * B (out, r) trained and W frozen. A starts uniform in +-1 / sqrt(in), as PEFT does (Kaiming with
- * a = sqrt 5), B at zero, so training begins with the unchanged model.
+ * Low-rank adaptation (Hu et al. 2021): y = x W^T + s (x A^T) B^T with A (r, in) and B (out, r)
+ * trained and W frozen. The scale s is lora_alpha / r, or lora_alpha / sqrt(r) when it is
+ * rank-stabilised (Kalajdzievski 2023). A starts uniform in +-1 / sqrt(in), as PEFT does (Kaiming
+ * with a = sqrt 5), B at zero, so training begins with the unchanged model.
+ *
+ * With use_dora (Liu et al. 2024, "DoRA"), the rows of W' = W + s B A keep only their direction and
+ * a trained magnitude m (1, out) is their length: y = (m / |W'|) (x W'^T). It starts as |W|. As in
+ * section 4.3 there, and in PEFT, |W'| counts as a constant in the gradient.
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/random.h"
+#include "model/blas.h"
 #include "model/operators.h"
 #include "techniques/adapted.h"
 #include "techniques/registry.h"
@@ -30,11 +36,26 @@ static const struct hyperparameter hyperparameters[] = {
      .summary = "projections to adapt, by name with commas, or all-linear",
      .kind = VALUE_TEXT,
      .fallback = "q_proj,v_proj"},
+    {.name = "use_rslora",
+     .summary = "whether the update is scaled by lora_alpha / sqrt(r) instead",
+     .kind = VALUE_CHOICE,
+     .choices = "false|true",
+     .fallback = "false"},
+    {.name = "use_dora",
+     .summary = "whether the length of each row of the weights is trained apart",
+     .kind = VALUE_CHOICE,
+     .choices = "false|true",
+     .fallback = "false"},
     {0}};
+
+/* The parameters of a projection, in this order; the last one with use_dora only. */
+enum { LORA_A, LORA_B, MAGNITUDE };
 
 struct lora {
     real scale;
-    int *first; /* (n_layer * N_SITES) index of A, B is the next one; -1: this site is left alone */
+    bool dora;
+    int *first;     /* (n_layer * N_SITES) index of A; -1: this projection is left alone */
+    real **squares; /* (n_layer * N_SITES) of each row of W the sum of squares, with use_dora */
 };
 
 static enum status check(const struct setting *setting, const struct model *model,
@@ -46,59 +67,135 @@ static enum status check(const struct setting *setting, const struct model *mode
     return targets_parse("lora", setting_text(setting, "target_modules"), sites, err);
 }
 
+/* The lengths of the rows of W + s B A, whose squares are |w|^2 + 2 s b.(A w) + s^2 b.(A A^T) b for
+ * a row w of W and b of B: only products with the r rows of A, never the whole sum. */
+static void row_lengths(const struct tensor *weight, const real *squares, const struct tensor *part,
+                        real scale, struct arena *arena, real *lengths)
+{
+    const struct tensor *a = &part[LORA_A], *b = &part[LORA_B];
+    int out = weight->rows, in = weight->cols, r = a->rows;
+    struct arena_mark mark = arena_mark(arena);
+    real *wa = arena_alloc(arena, (size_t)out * (size_t)r * sizeof *wa);
+    real *aa = arena_alloc(arena, (size_t)r * (size_t)r * sizeof *aa);
+    real *ba = arena_alloc(arena, (size_t)out * (size_t)r * sizeof *ba);
+    blas_gemm(AS_IS, TRANSPOSED, out, r, in, 2 * scale, weight->data, in, a->data, in, 0, wa, r);
+    blas_gemm(AS_IS, TRANSPOSED, r, r, in, scale * scale, a->data, in, a->data, in, 0, aa, r);
+    blas_gemm(AS_IS, AS_IS, out, r, r, 1, b->data, r, aa, r, 0, ba, r);
+    for (int o = 0; o < out; o++) {
+        double square = (double)squares[o];
+        for (size_t i = (size_t)o * (size_t)r, end = i + (size_t)r; i < end; i++)
+            square += (double)b->data[i] * ((double)wa[i] + (double)ba[i]);
+        lengths[o] = (real)sqrt(square > 0 ? square : 0);
+    }
+    arena_rewind(arena, mark);
+}
+
 static struct tensor *update(struct pass *pass, int layer, enum site site, struct tensor *x,
                              struct tensor *y)
 {
     const struct lora *self = pass->self;
-    int first = self->first[layer * N_SITES + (int)site];
-    if (first < 0)
+    int at = layer * N_SITES + (int)site;
+    if (self->first[at] < 0)
         return y;
-    struct tensor *down = op_linear(pass->tape, x, &pass->parameters[first], NULL);
-    return op_linear_add(pass->tape, y, down, &pass->parameters[first + 1], self->scale);
+    struct tensor *part = &pass->parameters[self->first[at]];
+    struct tensor *down = op_linear(pass->tape, x, &part[LORA_A], NULL);
+    y = op_linear_add(pass->tape, y, down, &part[LORA_B], self->scale);
+    if (!self->dora)
+        return y;
+    struct arena *arena = pass->tape->arena;
+    real *lengths = arena_alloc(arena, (size_t)y->cols * sizeof *lengths);
+    row_lengths(&pass->model->layers[layer].linear[site], self->squares[at], part, self->scale,
+                arena, lengths);
+    return op_scale_over(pass->tape, y, &part[MAGNITUDE], lengths);
 }
 
+/* A is uniform, B stays zero, a magnitude is the length of its row. */
 static void initialise(struct adapted *adapted, uint64_t seed)
 {
-    const struct parameters *p = &adapted->parameters;
-    for (int i = 0; i < p->n_items; i += 2) { /* A only: B stays zero */
-        struct random random = random_stream(seed, "lora", (uint64_t)i);
-        real *values = adapted_parameter(adapted, i);
-        double bound = 1 / sqrt(p->items[i].cols);
-        for (int v = 0; v < p->items[i].rows * p->items[i].cols; v++)
+    const struct lora *self = adapted->self;
+    uint64_t stream = 0;
+    for (int at = 0; at < adapted->engine->model->n_layer * N_SITES; at++) {
+        int first = self->first[at];
+        if (first < 0)
+            continue;
+        const struct parameter *item = &adapted->parameters.items[first];
+        struct random random = random_stream(seed, "lora", stream);
+        real *values = adapted_parameter(adapted, first + LORA_A);
+        double bound = 1 / sqrt(item->cols);
+        for (int v = 0; v < item->rows * item->cols; v++)
             values[v] = (real)(bound * (2 * random_uniform(&random) - 1));
+        stream += 2;
+        if (!self->dora)
+            continue;
+        real *magnitude = adapted_parameter(adapted, first + MAGNITUDE);
+        for (int o = 0; o < adapted->parameters.items[first + MAGNITUDE].cols; o++)
+            magnitude[o] = (real)sqrt((double)self->squares[at][o]);
     }
+}
+
+static int declare(struct adapted *adapted, const char *prefix, enum site site,
+                   const struct tensor *weight)
+{
+    (void)site;
+    const struct lora *self = adapted->self;
+    int rank = setting_integer(&adapted->setting, "r");
+    int first = adapted_declare(adapted, rank, weight->cols, "%s.lora_a", prefix);
+    adapted_declare(adapted, weight->rows, rank, "%s.lora_b", prefix);
+    if (self->dora)
+        adapted_declare(adapted, 1, weight->rows, "%s.lora_magnitude", prefix);
+    return first;
+}
+
+static real *sum_squares(const struct tensor *weight, struct arena *arena)
+{
+    real *squares = arena_alloc(arena, (size_t)weight->rows * sizeof *squares);
+    for (int o = 0; o < weight->rows; o++) {
+        const real *row = weight->data + (size_t)o * (size_t)weight->cols;
+        double sum = 0;
+        for (int i = 0; i < weight->cols; i++)
+            sum += (double)row[i] * (double)row[i];
+        squares[o] = (real)sum;
+    }
+    return squares;
+}
+
+static void measure_rows(struct adapted *adapted, struct lora *self)
+{
+    const struct model *model = adapted->engine->model;
+    int places = model->n_layer * N_SITES;
+    self->squares = arena_zalloc(&adapted->arena, (size_t)places * sizeof *self->squares);
+    for (int at = 0; at < places; at++)
+        if (self->first[at] >= 0)
+            self->squares[at] =
+                sum_squares(&model->layers[at / N_SITES].linear[at % N_SITES], &adapted->arena);
+}
+
+static bool is_on(const struct setting *setting, const char *name)
+{
+    return !strcmp(setting_text(setting, name), "true");
 }
 
 static enum status attach(struct adapted *adapted, const struct material *material,
                           struct error *err)
 {
     static const struct attachment attachment = {.linear = update};
-    const struct model *model = adapted->engine->model;
+    const struct setting *setting = &adapted->setting;
     bool sites[N_SITES];
-    enum status status =
-        targets_parse("lora", setting_text(&adapted->setting, "target_modules"), sites, err);
+    enum status status = targets_parse("lora", setting_text(setting, "target_modules"), sites, err);
     if (status != OK)
         return status;
+    double rank = setting_number(setting, "r");
     struct lora *self = arena_alloc(&adapted->arena, sizeof *self);
-    int rank = setting_integer(&adapted->setting, "r");
-    self->scale = (real)(setting_number(&adapted->setting, "lora_alpha") / rank);
-    self->first =
-        arena_alloc(&adapted->arena, (size_t)model->n_layer * N_SITES * sizeof *self->first);
-    for (int layer = 0; layer < model->n_layer; layer++)
-        for (int site = 0; site < N_SITES; site++) {
-            const struct tensor *w = &model->layers[layer].linear[site];
-            const char *name = site_name((enum site)site)->gguf;
-            int *first = &self->first[layer * N_SITES + site];
-            *first = -1;
-            if (!sites[site])
-                continue;
-            *first = adapted_declare(adapted, rank, w->cols, "blk.%d.%s.lora_a", layer, name);
-            adapted_declare(adapted, w->rows, rank, "blk.%d.%s.lora_b", layer, name);
-        }
+    *self = (struct lora){.scale = (real)(setting_number(setting, "lora_alpha") /
+                                          (is_on(setting, "use_rslora") ? sqrt(rank) : rank)),
+                          .dora = is_on(setting, "use_dora")};
+    adapted->self = self;
+    self->first = targets_declare(adapted, sites, declare);
+    if (self->dora)
+        measure_rows(adapted, self);
     adapted_allocate(adapted);
     initialise(adapted, material->seed);
     adapted->attachment = &attachment;
-    adapted->self = self;
     return OK;
 }
 
@@ -108,14 +205,14 @@ static void predict(const struct setting *setting, const struct workload *worklo
     bool sites[N_SITES];
     if (targets_parse("lora", setting_text(setting, "target_modules"), sites, NULL) != OK)
         return;
-    cost->trainable_parameters = 0;
+    size_t rank = (size_t)setting_integer(setting, "r"), of_layer = 0;
     for (int site = 0; site < N_SITES; site++) {
         const struct tensor *w = &workload->model->layers[0].linear[site];
         if (sites[site])
-            cost->trainable_parameters += (size_t)workload->model->n_layer *
-                                          (size_t)setting_integer(setting, "r") *
-                                          (size_t)(w->rows + w->cols);
+            of_layer += rank * (size_t)(w->rows + w->cols) +
+                        (is_on(setting, "use_dora") ? (size_t)w->rows : 0);
     }
+    cost->trainable_parameters = (size_t)workload->model->n_layer * of_layer;
 }
 
 const struct technique lora = {
