@@ -243,7 +243,7 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
     if (status == OK) {
         struct trial_record *record = &outcome->record;
         size_t weights = setting->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;
-        record->trainable_parameters = measured((double)run.adapted->parameters.count);
+        record->trainable_parameters = measured((double)run.adapted->trained);
         record->peak_memory_bytes = measured((double)(weights + engine_peak(engine)));
         record->trial_seconds = measured(clock_seconds() - start);
     }

@@ -104,6 +104,8 @@ void adapted_allocate(struct adapted *adapted)
 {
     struct parameters *p = &adapted->parameters;
     p->values = arena_zalloc(&adapted->arena, p->count * sizeof *p->values);
+    if (!adapted->folded)
+        adapted->trained = p->count;
 }
 
 real *adapted_parameter(struct adapted *adapted, int index)
@@ -174,53 +176,156 @@ void adapted_cool(struct adapted *adapted)
     adapted->prefix_cache = NULL;
 }
 
-/* The saved form: magic, number of items, then for each rows, cols; then the values as float32. */
-enum { SAVED_MAGIC = 0x31564441 };
-
-void adapted_save(const struct adapted *adapted, struct arena *arena, const void **bytes,
-                  size_t *length)
+void adapted_fold(struct adapted *adapted)
 {
+    if (adapted->folded)
+        return;
+    adapted->folded = true;
+    if (adapted->technique->fold)
+        adapted->technique->fold(adapted);
+}
+
+bool adapted_can_merge(const struct adapted *adapted)
+{
+    return adapted->technique->merge != NULL;
+}
+
+bool adapted_merge(const struct adapted *adapted, int number, real *values)
+{
+    return adapted->technique->merge && adapted->technique->merge(adapted, number, values);
+}
+
+/* The saved form: a mark, the number of items, then for each its rows and columns, the length of
+ * the origin, all int32; the origin, which is the name of the technique, a space and its setting
+ * as JSON, padded with zeros to a multiple of four; the values as float32. */
+enum { SAVED_MARK = 0x32564441, FIXED_WORDS = 3 };
+
+static const char *write_origin(const struct adapted *adapted, struct arena *arena)
+{
+    struct text json = {0};
+    setting_json(&adapted->setting, &json);
+    const char *origin = arena_printf(arena, "%s %s", adapted->technique->name, text_string(&json));
+    text_release(&json);
+    return origin;
+}
+
+static size_t padded(size_t bytes)
+{
+    return (bytes + sizeof(int32_t) - 1) & ~(sizeof(int32_t) - 1);
+}
+
+void adapted_save(struct adapted *adapted, struct arena *arena, const void **bytes, size_t *length)
+{
+    adapted_fold(adapted);
     const struct parameters *p = &adapted->parameters;
-    size_t header = 2 + 2 * (size_t)p->n_items;
-    *length = header * sizeof(int32_t) + p->count * sizeof(float);
-    int32_t *head = arena_alloc(arena, *length);
-    head[0] = SAVED_MAGIC;
+    const char *origin = write_origin(adapted, arena);
+    size_t words = FIXED_WORDS + 2 * (size_t)p->n_items, text = padded(strlen(origin));
+    *length = words * sizeof(int32_t) + text + p->count * sizeof(float);
+    int32_t *head = arena_zalloc(arena, *length);
+    head[0] = SAVED_MARK;
     head[1] = p->n_items;
     for (int i = 0; i < p->n_items; i++) {
         head[2 + 2 * i] = p->items[i].rows;
         head[3 + 2 * i] = p->items[i].cols;
     }
-    float *values = (float *)(void *)(head + header);
+    head[words - 1] = (int32_t)strlen(origin);
+    memcpy(head + words, origin, strlen(origin));
+    float *values = (float *)(void *)((char *)(head + words) + text);
     for (size_t i = 0; i < p->count; i++)
         values[i] = (float)p->values[i];
     *bytes = head;
 }
 
+/* What of a saved form tells whether it fits; words by number. */
+struct saved {
+    const char *bytes;
+    size_t length;
+};
+
+static int32_t saved_word(const struct saved *saved, size_t index)
+{
+    int32_t word = -1;
+    if (index < saved->length / sizeof word)
+        memcpy(&word, saved->bytes + index * sizeof word, sizeof word);
+    return word;
+}
+
+/* Whether the values were learned by this technique with this setting. */
+static enum status check_origin(const struct adapted *adapted, const char *origin,
+                                struct error *err)
+{
+    const char *name = adapted->technique->name;
+    size_t length = strlen(name);
+    if (strncmp(origin, name, length) || origin[length] != ' ')
+        return error_set(err, FAILED,
+                         "the saved parameters were learned by %.*s, expected %s; train it again",
+                         (int)strcspn(origin, " "), origin, name);
+    struct setting setting;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    enum status status =
+        setting_parse(adapted->technique, origin + length + 1, &setting, &arena, err);
+    const char *differs = status == OK ? setting_difference(&setting, &adapted->setting) : NULL;
+    if (status != OK)
+        status =
+            error_set(err, FAILED,
+                      "the saved parameters of %s have no readable setting; train it again", name);
+    else if (differs)
+        status = error_set(err, FAILED,
+                           "the saved parameters of %s were learned with %s=%s, expected %s; set "
+                           "that, or train it again",
+                           name, differs, setting_text(&setting, differs),
+                           setting_text(&adapted->setting, differs));
+    arena_release(&arena);
+    return status;
+}
+
+/* Checks shapes, length and origin; `*at` is where the values begin. */
+static enum status check_saved(const struct adapted *adapted, const struct saved *saved, size_t *at,
+                               struct error *err)
+{
+    const struct parameters *p = &adapted->parameters;
+    size_t words = FIXED_WORDS + 2 * (size_t)p->n_items;
+    bool same = saved_word(saved, 0) == SAVED_MARK && saved_word(saved, 1) == p->n_items;
+    for (int i = 0; same && i < p->n_items; i++)
+        same = saved_word(saved, 2 + 2 * (size_t)i) == p->items[i].rows &&
+               saved_word(saved, 3 + 2 * (size_t)i) == p->items[i].cols;
+    int32_t text = same ? saved_word(saved, words - 1) : -1;
+    size_t start = words * sizeof(int32_t), room = saved->length - start;
+    same = same && text >= 0 && saved->length >= start && padded((size_t)text) <= room &&
+           room - padded((size_t)text) == p->count * sizeof(float);
+    if (!same)
+        return error_set(err, FAILED,
+                         "the saved parameters of %s are not those of its setting (%zu bytes for "
+                         "%zu values); train it again",
+                         adapted->technique->name, saved->length, p->count);
+    char *origin = memory_zalloc((size_t)text + 1);
+    memcpy(origin, saved->bytes + start, (size_t)text);
+    enum status status = check_origin(adapted, origin, err);
+    free(origin);
+    *at = start + padded((size_t)text);
+    return status;
+}
+
 enum status adapted_load(struct adapted *adapted, const void *bytes, size_t length,
                          struct error *err)
 {
-    const struct parameters *p = &adapted->parameters;
-    size_t header = 2 + 2 * (size_t)p->n_items;
-    int32_t head[2] = {0};
-    if (length >= sizeof head)
-        memcpy(head, bytes, sizeof head);
-    bool same = length == header * sizeof(int32_t) + p->count * sizeof(float) &&
-                head[0] == SAVED_MAGIC && head[1] == p->n_items;
-    const char *at = (const char *)bytes + sizeof head;
-    for (int i = 0; same && i < p->n_items; i++, at += sizeof head) {
-        int32_t shape[2];
-        memcpy(shape, at, sizeof shape);
-        same = shape[0] == p->items[i].rows && shape[1] == p->items[i].cols;
+    const struct adapted before = *adapted;
+    const struct saved saved = {bytes, length};
+    size_t at = 0;
+    adapted_fold(adapted);
+    enum status status = check_saved(adapted, &saved, &at, err);
+    if (status != OK) {
+        adapted->parameters = before.parameters;
+        adapted->attachment = before.attachment;
+        adapted->self = before.self;
+        adapted->folded = before.folded;
+        return status;
     }
-    if (!same)
-        return error_set(err, FAILED,
-                         "the saved parameters of %s are not those of its setting (%zu bytes, %zu "
-                         "expected); train it again",
-                         adapted->technique->name, length,
-                         header * sizeof(int32_t) + p->count * sizeof(float));
+    const struct parameters *p = &adapted->parameters;
     for (size_t i = 0; i < p->count; i++) {
         float value;
-        memcpy(&value, at + i * sizeof value, sizeof value);
+        memcpy(&value, saved.bytes + at + i * sizeof value, sizeof value);
         p->values[i] = value;
     }
     adapted_cool(adapted);

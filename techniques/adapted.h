@@ -39,6 +39,8 @@ struct adapted {
     int longest_answer;        /* tokens at which a free answer is cut */
 
     struct parameters parameters;
+    size_t trained; /* values that training changes: parameters.count before adapted_fold */
+    bool folded;    /* it is ready for use and cannot be trained any more */
     const struct attachment *attachment; /* NULL: the bare model */
     void *self;                          /* the technique's own state */
 
@@ -72,6 +74,18 @@ struct pass adapted_pass(const struct adapted *adapted, struct tape *tape,
 enum status adapted_warm(struct adapted *adapted, struct error *err);
 void adapted_cool(struct adapted *adapted);
 
+/* Ends the training: parameters that only served it are replaced by what they amount to. Answers
+ * are the same to the bit. Saving does it, so that a second call does nothing. */
+void adapted_fold(struct adapted *adapted);
+
+/* Whether what was learned can be folded into the weights of the model. */
+bool adapted_can_merge(const struct adapted *adapted);
+
+/* Folds what was learned into weight `number` of the model (model_weight), whose values are in
+ * `values`, (rows, cols) as in the model. False: this weight stays as it is. A model with all its
+ * weights merged answers, without anything attached, as this one does, up to rounding. */
+bool adapted_merge(const struct adapted *adapted, int number, real *values);
+
 /* ---- Answers -------------------------------------------------------------------------------- */
 
 /* What the customised model answers to one example. */
@@ -95,10 +109,10 @@ enum status adapted_answer(struct adapted *adapted, const struct example *const 
 
 /* ---- Saving --------------------------------------------------------------------------------- */
 
-/* The parameters as bytes, in `arena`, with a check of their shapes; and back into an adapted model
- * made with the same setting. Loading anything else is FAILED. */
-void adapted_save(const struct adapted *adapted, struct arena *arena, const void **bytes,
-                  size_t *length);
+/* The parameters, folded, as bytes in `arena`, together with their shapes, the technique and the
+ * setting; and back into an adapted model made with the same technique and setting (those of the
+ * trainer apart). Loading anything else is FAILED and changes nothing. */
+void adapted_save(struct adapted *adapted, struct arena *arena, const void **bytes, size_t *length);
 enum status adapted_load(struct adapted *adapted, const void *bytes, size_t length,
                          struct error *err);
 

@@ -7,19 +7,12 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "model/operators.h"
-#include "techniques/adapted.h"
 #include "techniques/prompt.h"
 #include "techniques/registry.h"
 #include "techniques/virtual_tokens.h"
 
 static const struct hyperparameter hyperparameters[] = {
-    {.name = "num_virtual_tokens",
-     .summary = "virtual tokens in front of the prompt",
-     .kind = VALUE_INTEGER,
-     .low = 1,
-     .high = 1000,
-     .fallback = "20"},
+    NUM_VIRTUAL_TOKENS,
     {.name = "prompt_tuning_init",
      .summary = "how they start: at random, as words of the vocabulary, or as a text",
      .kind = VALUE_CHOICE,
@@ -30,13 +23,6 @@ static const struct hyperparameter hyperparameters[] = {
      .kind = VALUE_TEXT,
      .fallback = ""},
     {0}};
-
-enum { TOKENS_INDEX = 0 }; /* the one parameter: (num_virtual_tokens, n_embd) */
-
-static struct tensor *virtual_tokens(struct pass *pass)
-{
-    return &pass->parameters[TOKENS_INDEX];
-}
 
 /* Token ids whose embeddings the virtual tokens start from. */
 static enum status starting_ids(const struct adapted *adapted, struct tokens *ids,
@@ -90,12 +76,8 @@ static void start_at_random(struct adapted *adapted, real *values, int n, uint64
 static enum status attach(struct adapted *adapted, const struct material *material,
                           struct error *err)
 {
-    static const struct attachment attachment = {.virtual_tokens = virtual_tokens};
     int n = setting_integer(&adapted->setting, "num_virtual_tokens");
-    adapted_declare(adapted, n, adapted->engine->model->n_embd, "prompt_embeddings");
-    adapted_allocate(adapted);
-    adapted->attachment = &attachment;
-    real *values = adapted_parameter(adapted, TOKENS_INDEX);
+    real *values = virtual_tokens_declare(adapted);
     if (!strcmp(setting_text(&adapted->setting, "prompt_tuning_init"), "TEXT"))
         return start_as_text(adapted, values, n, err);
     start_at_random(adapted, values, n, material->seed);

@@ -183,6 +183,22 @@ bool setting_has(const struct setting *setting, const char *name)
     return find(setting->technique, name, strlen(name)) >= 0;
 }
 
+const char *setting_difference(const struct setting *a, const struct setting *b)
+{
+    size_t count = table_length(a->technique->hyperparameters) +
+                   (a->technique->needs & NEEDS_MODEL ? table_length(prompt_hyperparameters()) : 0);
+    for (size_t i = 0; i < count; i++) {
+        const struct hyperparameter *h = setting_hyperparameter(a->technique, i);
+        double x = a->values[i].number, y = b->values[i].number;
+        bool same = h->kind == VALUE_INTEGER || h->kind == VALUE_REAL
+                        ? fabs(x - y) <= 1e-11 * fabs(x) /* as stored in JSON */
+                        : !strcmp(a->values[i].text, b->values[i].text);
+        if (!same)
+            return h->name;
+    }
+    return NULL;
+}
+
 static json_t *value_json(const struct hyperparameter *h, const struct value *value)
 {
     if (h->kind == VALUE_INTEGER)

@@ -71,6 +71,10 @@ int setting_integer(const struct setting *setting, const char *name);
 const char *setting_text(const struct setting *setting, const char *name);
 bool setting_has(const struct setting *setting, const char *name);
 
+/* The first hyper-parameter in which two settings of one technique differ; NULL when there is none.
+ * Those of the trainer do not count: they have no part in the answers of what was trained. */
+const char *setting_difference(const struct setting *a, const struct setting *b);
+
 /* Appends the setting as canonical JSON: sorted keys, no spaces, numbers as numbers. */
 void setting_json(const struct setting *setting, struct text *out);
 

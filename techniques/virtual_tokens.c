@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "techniques/virtual_tokens.h"
 
-#include "techniques/adapted.h"
 #include "techniques/prompt.h"
 
 enum status virtual_tokens_check(const struct setting *setting, const struct model *model,
@@ -24,4 +23,19 @@ enum status virtual_tokens_prompt(struct adapted *adapted, const struct material
     for (int i = 0; i < n; i++)
         tokens_add(&adapted->prefix, -1 - i);
     return prompt_instruction(adapted, material, err);
+}
+
+static struct tensor *embeddings(struct pass *pass)
+{
+    return pass->parameters;
+}
+
+real *virtual_tokens_declare(struct adapted *adapted)
+{
+    static const struct attachment attachment = {.virtual_tokens = embeddings};
+    int index = adapted_declare(adapted, setting_integer(&adapted->setting, "num_virtual_tokens"),
+                                adapted->engine->model->n_embd, "prompt_embeddings");
+    adapted_allocate(adapted);
+    adapted->attachment = &attachment;
+    return adapted_parameter(adapted, index);
 }

@@ -14,14 +14,14 @@
 #include "tests/adapting.h"
 
 static const struct technique *const peft_techniques[] = {
-    &ia3, &prompt_tuning, &prefix_tuning, &p_tuning, &adapter, &norm_tuning, &full_finetune};
+    &lora, &ia3, &prompt_tuning, &prefix_tuning, &p_tuning, &adapter, &norm_tuning, &full_finetune};
 
 enum { PEFT_TECHNIQUES = sizeof peft_techniques / sizeof *peft_techniques };
 
-/* What may differ, all of it relative: the loss and the gradient before the first step, and losses
- * and norms while it learns. */
+/* What may differ, all of it relative: the loss and the gradient before the first step, losses and
+ * norms while it learns, and the values that it leads to, where the fixture has them. */
 struct tolerance {
-    double loss, gradient, steps;
+    double loss, gradient, steps, values;
 };
 
 static inline const struct technique *peft_technique(const char *name)
@@ -117,6 +117,22 @@ static inline void check_gradient(const char *name, const struct parameter *item
     check_near(name, item->name, 1, length, fixture_number(row, "grad_norm"), tolerance);
 }
 
+/* Where they are known, the values behind the last step. */
+static inline void check_final(const char *name, const struct parameters *p,
+                               const json_t *parameters, double tolerance)
+{
+    for (int i = 0; i < p->n_items; i++) {
+        const struct parameter *item = &p->items[i];
+        const json_t *final = json_object_get(get(parameters, item->name), "final");
+        for (size_t v = 0; v < json_array_size(final); v++) {
+            double found = (double)p->values[item->offset + v];
+            double want = json_number_value(json_array_get(final, v));
+            if (!(fabs(found - want) <= tolerance * fabs(want)))
+                fail_msg("%s: %s ends at %.12g, expected %.12g", name, item->name, found, want);
+        }
+    }
+}
+
 /* Ten steps of the trainer. */
 static inline void check_steps(struct training *t, const struct sequence *batch, size_t count,
                                double rate, const json_t *row, struct tolerance tolerance)
@@ -142,6 +158,8 @@ static inline void check_steps(struct training *t, const struct sequence *batch,
             check_near(name, "the gradient norm", s + 1, step.grad_norm,
                        json_number_value(json_array_get(norms, s)),
                        s ? tolerance.steps : tolerance.gradient);
+        if (s == steps)
+            check_final(name, &adapted->parameters, get(row, "parameters"), tolerance.values);
         update(t, &step);
     }
 }
@@ -172,7 +190,7 @@ static inline void check_parity(struct tolerance tolerance)
 {
     json_t *document = fixture_json("peft_tiny.json");
     const json_t *cases = get(document, "cases");
-    assert_int_equal(json_array_size(cases), 9);
+    assert_int_equal(json_array_size(cases), 14);
     for (size_t i = 0; i < json_array_size(cases); i++) {
         struct subject s;
         subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 2);

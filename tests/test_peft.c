@@ -15,7 +15,7 @@
 static void test_parity(void **state)
 {
     (void)state;
-    check_parity((struct tolerance){.loss = 1e-6, .gradient = 1e-4, .steps = 1e-4});
+    check_parity((struct tolerance){.loss = 1e-6, .gradient = 1e-4, .steps = 1e-4, .values = 1e-3});
 }
 
 int main(void)

@@ -19,7 +19,7 @@
 static void test_parity(void **state)
 {
     (void)state;
-    check_parity((struct tolerance){.loss = 1e-9, .gradient = 1e-8, .steps = 1e-8});
+    check_parity((struct tolerance){.loss = 1e-9, .gradient = 1e-8, .steps = 1e-8, .values = 1e-8});
 }
 
 /* One row for each form of each technique, with few virtual tokens: the tiny model's context is
@@ -31,6 +31,10 @@ struct form {
 };
 
 static const struct form forms[] = {
+    {&lora, "", true},
+    {&lora, "use_rslora=true;r=3;target_modules=all-linear", true},
+    {&lora, "use_dora=true", true},
+    {&lora, "use_dora=true;use_rslora=true;r=1;target_modules=all-linear", true},
     {&ia3, "", true},
     {&ia3, "target_modules=all-linear", true},
     {&ia3, "target_modules=q_proj,up_proj,o_proj;feedforward_modules=o_proj,up_proj", true},
@@ -42,7 +46,15 @@ static const struct form forms[] = {
     {&prefix_tuning, "num_virtual_tokens=6", false},
     {&prefix_tuning, "num_virtual_tokens=1;init_weights=random", false},
     {&prefix_tuning, "num_virtual_tokens=3;init_weights=zero", false},
+    {&prefix_tuning, "num_virtual_tokens=4;prefix_projection=true;init_weights=random", false},
+    {&prefix_tuning,
+     "num_virtual_tokens=1;prefix_projection=true;init_weights=zero;encoder_hidden_size=3", false},
     {&p_tuning, "num_virtual_tokens=6", false},
+    {&p_tuning, "num_virtual_tokens=1;encoder_reparameterization_type=LSTM", false},
+    {&p_tuning,
+     "num_virtual_tokens=5;encoder_reparameterization_type=LSTM;encoder_num_layers=3;"
+     "encoder_hidden_size=4",
+     false},
     {&p_tuning, "num_virtual_tokens=3;encoder_hidden_size=7", false},
     {&adapter, "", true},
     {&adapter, "adapter_dim=3;adapter_form=houlsby", true},
@@ -235,6 +247,17 @@ static void test_random_start(void **state)
         {&p_tuning, "encoder_hidden_size=64", 2, 0.176776695296637},
         {&p_tuning, "encoder_hidden_size=64", 3, 0.125},
         {&p_tuning, "encoder_hidden_size=64", 6, 0.125},
+        {&p_tuning, "encoder_hidden_size=16;encoder_reparameterization_type=LSTM", 1, 0.25},
+        {&p_tuning, "encoder_hidden_size=16;encoder_reparameterization_type=LSTM", 4, 0.25},
+        {&p_tuning, "encoder_hidden_size=16;encoder_reparameterization_type=LSTM", 13, 0.25},
+        {&p_tuning, "encoder_hidden_size=8;encoder_reparameterization_type=LSTM", 17, 0.25},
+        {&p_tuning, "encoder_hidden_size=8;encoder_reparameterization_type=LSTM", 19, 0.25},
+        {&prefix_tuning, "num_virtual_tokens=100;prefix_projection=true;init_weights=random", 0, 0},
+        {&prefix_tuning, "prefix_projection=true;init_weights=random", 1, 0.25},
+        {&prefix_tuning, "prefix_projection=true;init_weights=random;encoder_hidden_size=64", 3,
+         0.125},
+        {&prefix_tuning, "prefix_projection=true;init_weights=zero", 3, -1},
+        {&prefix_tuning, "prefix_projection=true;init_weights=zero", 4, -1},
         {&adapter, "adapter_dim=64", 0, 0.25}, /* sqrt(6 / (64 + 32)) */
         {&adapter, "adapter_dim=64", 1, -1},
         {&adapter, "adapter_dim=64", 2, -1},
@@ -441,6 +464,10 @@ static void test_refusals(void **state)
          "model's context holds 256"},
         {&prefix_tuning, "num_virtual_tokens=300", "prefix_tuning: num_virtual_tokens=300"},
         {&p_tuning, "num_virtual_tokens=1000", "p_tuning: num_virtual_tokens=1000"},
+        {&p_tuning, "encoder_num_layers=3",
+         "encoder_num_layers=3 is not possible with encoder_reparameterization_type=MLP"},
+        {&prefix_tuning, "prefix_projection=true",
+         "init_weights=text is not possible with prefix_projection=true"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct subject s;

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loss, gradients and ten AdamW steps of further techniques on tiny.gguf in float64.
 
-IA3, prompt tuning, prefix tuning and P-tuning run in peft; the bottleneck adapters, norm tuning and
-full fine-tuning are plain PyTorch.
+LoRA's further forms, IA3, prompt tuning, prefix tuning and P-tuning run in peft; the bottleneck
+adapters, norm tuning and full fine-tuning are plain PyTorch.
 """
 
 import json
 
 import numpy
 import torch
-from peft import IA3Config, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
-from peft import get_peft_model
+from peft import IA3Config, LoraConfig, PrefixTuningConfig, PromptEncoderConfig
+from peft import PromptTuningConfig, get_peft_model
 
 from make_lora_tiny import OPTIMISER, STEPS, batch_loss, digits, draw, make_sequences
 from smollm import FIXTURES
 from tiny import HEADS, KV_HEADS, LAYERS, MODULE_NAMES, WIDTH
 from tiny import gguf_to_hf, hf_to_gguf, load_tiny
 
-VIRTUAL_TOKENS, HIDDEN, BOTTLENECK = 5, 16, 6
+VIRTUAL_TOKENS, HIDDEN, LSTM_HIDDEN, BOTTLENECK, RANK, ALPHA = 5, 16, 5, 6, 3, 5
 HEAD_SIZE = WIDTH // HEADS
 KEY_WIDTH = KV_HEADS * HEAD_SIZE
 KEYS = "blk.0.attn_k.weight"  # whose rows are the features of keys
@@ -26,19 +26,21 @@ KEYS = "blk.0.attn_k.weight"  # whose rows are the features of keys
 class Parameter:
     """A trained tensor, or rows and columns of one, under the name and in the order of the C side.
 
-    `part` picks what belongs to `name` from the tensor. The rows of Q and K weights are brought
-    into GGUF's order, and so are the columns of rows of key features (`keys`).
+    `part` picks what belongs to `name` from the tensor. Rows are brought into GGUF's order as those
+    of the weight `rows` are, which is `name` unless given, and columns as the rows of `columns`.
+    Initial values get `mean` added when it is given.
     """
 
-    def __init__(self, name, tensor, part=lambda tensor: tensor, keys=False):
-        self.name, self.tensor, self.part, self.keys = name, tensor, part, keys
+    def __init__(self, name, tensor, part=lambda tensor: tensor, rows=None, columns="", mean=None):
+        self.name, self.tensor, self.part, self.mean = name, tensor, part, mean
+        self.rows, self.columns = name if rows is None else rows, columns
+        if columns:
+            self.rows = ""
 
     def read(self, tensor):
         array = self.part(tensor.detach()).numpy()
         array = array.reshape(1, -1) if array.ndim == 1 else array
-        if self.keys:
-            return hf_to_gguf(KEYS, array.T).T
-        return hf_to_gguf(self.name, array)
+        return hf_to_gguf(self.columns, hf_to_gguf(self.rows, array).T).T
 
     def values(self):
         return self.read(self.tensor)
@@ -47,9 +49,38 @@ class Parameter:
         return self.read(self.tensor.grad)
 
     def set(self, array):
-        array = gguf_to_hf(KEYS, array.T).T if self.keys else gguf_to_hf(self.name, array)
+        array = gguf_to_hf(self.rows, gguf_to_hf(self.columns, array.T).T)
         part = self.part(self.tensor.data)
         part.copy_(torch.tensor(array).reshape(part.shape))
+
+
+def lora(modules, **options):
+    """LoRA on `modules`, by their names in GGUF."""
+
+    def attach(model):
+        names = [MODULE_NAMES[module].rsplit(".", 1)[1] for module in modules]
+        config = LoraConfig(
+            r=RANK, lora_alpha=ALPHA, target_modules=names, task_type="CAUSAL_LM", **options
+        )
+        model = get_peft_model(model, config).double()
+        parameters = []
+        for layer in range(LAYERS):
+            for module in modules:
+                name = f"blk.{layer}.{module}"
+                path = f"base_model.model.model.layers.{layer}.{MODULE_NAMES[module]}"
+                site = model.get_submodule(path)
+                a, b = site.lora_A["default"].weight, site.lora_B["default"].weight
+                parameters.append(Parameter(name + ".lora_a", a, rows=""))
+                parameters.append(Parameter(name + ".lora_b", b))
+                if "use_dora" in options:
+                    length = site.lora_magnitude_vector["default"].weight
+                    columns = name + ".weight"
+                    parameters.append(
+                        Parameter(name + ".lora_magnitude", length, columns=columns, mean=1)
+                    )
+        return model, parameters
+
+    return attach
 
 
 def ia3(model):
@@ -59,8 +90,10 @@ def ia3(model):
         for name in ("attn_k", "attn_v", "ffn_down"):
             path = f"base_model.model.model.layers.{layer}.{MODULE_NAMES[name]}"
             vector = model.get_submodule(path).ia3_l["default"]
-            keys = name == "attn_k"
-            parameters.append(Parameter(f"blk.{layer}.{name}.ia3", vector, torch.flatten, keys))
+            columns = f"blk.{layer}.{name}.weight"
+            parameters.append(
+                Parameter(f"blk.{layer}.{name}.ia3", vector, torch.flatten, columns=columns)
+            )
     return model, parameters
 
 
@@ -83,18 +116,49 @@ def prefix_tuning(model):
     parameters = []
     for layer in range(LAYERS):
         keys, values = columns(2 * layer), columns(2 * layer + 1)
-        parameters.append(Parameter(f"blk.{layer}.prefix_k", weight, keys, True))
+        parameters.append(Parameter(f"blk.{layer}.prefix_k", weight, keys, columns=KEYS))
         parameters.append(Parameter(f"blk.{layer}.prefix_v", weight, values))
     return model, parameters
 
 
-def p_tuning(model):
-    config = PromptEncoderConfig(
-        task_type="CAUSAL_LM", num_virtual_tokens=VIRTUAL_TOKENS, encoder_hidden_size=HIDDEN
-    )
+def prefix_projection(model):
+    config = PrefixTuningConfig(
+        task_type="CAUSAL_LM", num_virtual_tokens=VIRTUAL_TOKENS, prefix_projection=True,
+        encoder_hidden_size=HIDDEN,
+    )  # fmt: skip
     model = get_peft_model(model, config).double()
     encoder = model.prompt_encoder["default"]
-    return model, [Parameter(name, tensor) for name, tensor in encoder.named_parameters()]
+    first, last = encoder.transform[0], encoder.transform[2]
+    assert last.weight.shape == (2 * LAYERS * KEY_WIDTH, HIDDEN)
+    parameters = [
+        Parameter("embedding.weight", encoder.embedding.weight),
+        Parameter("transform.0.weight", first.weight),
+        Parameter("transform.0.bias", first.bias),
+    ]
+
+    def features(index):
+        return lambda tensor: tensor[index * KEY_WIDTH : (index + 1) * KEY_WIDTH]
+
+    for index in range(2 * LAYERS):
+        name, order = f"blk.{index // 2}.prefix_{'kv'[index % 2]}", "" if index % 2 else KEYS
+        parameters.append(
+            Parameter(name + ".weight", last.weight, features(index), rows=order)
+        )
+        parameters.append(Parameter(name + ".bias", last.bias, features(index), columns=order))
+    return model, parameters
+
+
+def p_tuning(kind, hidden):
+    def attach(model):
+        config = PromptEncoderConfig(
+            task_type="CAUSAL_LM", num_virtual_tokens=VIRTUAL_TOKENS, encoder_hidden_size=hidden,
+            encoder_reparameterization_type=kind,
+        )  # fmt: skip
+        model = get_peft_model(model, config).double()
+        encoder = model.prompt_encoder["default"]
+        return model, [Parameter(name, tensor) for name, tensor in encoder.named_parameters()]
+
+    return attach
 
 
 class Bottleneck(torch.nn.Module):
@@ -167,7 +231,7 @@ CASES = [
     ("prefix_tuning", "prefix_tuning", f"num_virtual_tokens={VIRTUAL_TOKENS}", prefix_tuning,
      0.7, 0, VIRTUAL_TOKENS),
     ("p_tuning", "p_tuning", f"num_virtual_tokens={VIRTUAL_TOKENS};encoder_hidden_size={HIDDEN}",
-     p_tuning, 0.5, 0, 0),
+     p_tuning("MLP", HIDDEN), 0.5, 0, 0),
     ("houlsby", "adapter", f"adapter_dim={BOTTLENECK};adapter_form=houlsby",
      adapter(["attn", "ffn"]), 0.3, 0, 0),
     ("pfeiffer", "adapter", f"adapter_dim={BOTTLENECK};adapter_form=pfeiffer",
@@ -176,6 +240,20 @@ CASES = [
      adapter(["ffn"], parallel=True), 0.3, 0, 0),
     ("norm_tuning", "norm_tuning", "", norm_tuning, 0.3, 1, 0),
     ("full_finetune", "full_finetune", "", full_finetune, None, None, 0),
+    ("rslora", "lora", f"r={RANK};lora_alpha={ALPHA};use_rslora=true",
+     lora(["attn_q", "attn_v"], use_rslora=True), 0.3, 0, 0),
+    ("dora", "lora",
+     f"r={RANK};lora_alpha={ALPHA};use_dora=true;target_modules=q_proj,k_proj,v_proj,down_proj",
+     lora(["attn_q", "attn_k", "attn_v", "ffn_down"], use_dora=True), 0.3, 0, 0),
+    ("rsdora", "lora",
+     f"r={RANK};lora_alpha={ALPHA};use_dora=true;use_rslora=true;target_modules=o_proj,up_proj",
+     lora(["attn_output", "ffn_up"], use_dora=True, use_rslora=True), 0.3, 0, 0),
+    ("p_tuning_lstm", "p_tuning",
+     f"num_virtual_tokens={VIRTUAL_TOKENS};encoder_hidden_size={LSTM_HIDDEN};"
+     "encoder_reparameterization_type=LSTM", p_tuning("LSTM", LSTM_HIDDEN), 0.5, 0, 0),
+    ("prefix_projection", "prefix_tuning",
+     f"num_virtual_tokens={VIRTUAL_TOKENS};prefix_projection=true;init_weights=random;"
+     f"encoder_hidden_size={HIDDEN}", prefix_projection, 0.5, 0, VIRTUAL_TOKENS),
 ]  # fmt: skip
 STORED_WHOLE = 2100  # gradients of larger tensors are stored as a norm and some rows
 
@@ -190,9 +268,9 @@ def watch_positions(model, seen):
             )
 
 
-def case_loss(model, sequences, case):
+def case_loss(model, sequences, technique):
     """The loss, with the virtual tokens that stand before the logits cut off."""
-    virtual = VIRTUAL_TOKENS if case in ("prompt_tuning", "p_tuning") else 0
+    virtual = VIRTUAL_TOKENS if technique in ("prompt_tuning", "p_tuning") else 0
 
     def forward(ids):
         output = model(ids)
@@ -225,7 +303,8 @@ def run_case(row, sequences, generator):
     assert {id(t) for t in trained} == unique and all(t.dtype == torch.float64 for t in trained)
     assert sum(p.values().size for p in parameters) == sum(t.numel() for t in trained)
     for parameter in parameters if spread else []:
-        parameter.set(draw(generator, spread, parameter.values().shape) + mean)
+        start = mean if parameter.mean is None else parameter.mean
+        parameter.set(draw(generator, spread, parameter.values().shape) + start)
     seen = []
     watch_positions(model, seen)
 
@@ -233,13 +312,16 @@ def run_case(row, sequences, generator):
     losses, norms, described = [], [], {}
     for step in range(STEPS):
         optimiser.zero_grad()
-        loss = case_loss(model, sequences, name)
+        loss = case_loss(model, sequences, technique)
         loss.backward()
         losses.append(loss.item())
         norms.append(sum(t.grad.pow(2).sum() for t in trained).sqrt().item())
         if step == 0:
             described = {p.name: describe(p, spread is None) for p in parameters}
         optimiser.step()
+    for parameter in parameters:
+        if parameter.name.endswith(".lora_magnitude"):
+            described[parameter.name]["final"] = digits(parameter.values())
     assert {positions[0] for positions in seen} == {first_position}
     assert all(b == a + 1 for positions in seen for a, b in zip(positions, positions[1:]))
     return {
@@ -249,7 +331,7 @@ def run_case(row, sequences, generator):
         "loss": digits(losses[:1])[0],
         "losses": digits(losses),
         "grad_norms": digits(norms),
-        "final_loss": digits([case_loss(model, sequences, name).item()])[0],
+        "final_loss": digits([case_loss(model, sequences, technique).item()])[0],
         "parameters": described,
     }
 
