@@ -104,11 +104,11 @@ void adapted_allocate(struct adapted *adapted)
 {
     struct parameters *p = &adapted->parameters;
     p->values = arena_zalloc(&adapted->arena, p->count * sizeof *p->values);
-    if (!adapted->folded)
+    if (!adapted->settled)
         adapted->trained = p->count;
 }
 
-real *adapted_parameter(struct adapted *adapted, int index)
+real *adapted_parameter(const struct adapted *adapted, int index)
 {
     return adapted->parameters.values + adapted->parameters.items[index].offset;
 }
@@ -176,13 +176,13 @@ void adapted_cool(struct adapted *adapted)
     adapted->prefix_cache = NULL;
 }
 
-void adapted_fold(struct adapted *adapted)
+void adapted_settle(struct adapted *adapted)
 {
-    if (adapted->folded)
+    if (adapted->settled)
         return;
-    adapted->folded = true;
-    if (adapted->technique->fold)
-        adapted->technique->fold(adapted);
+    adapted->settled = true;
+    if (adapted->technique->settle)
+        adapted->technique->settle(adapted);
 }
 
 bool adapted_can_merge(const struct adapted *adapted)
@@ -216,7 +216,7 @@ static size_t padded(size_t bytes)
 
 void adapted_save(struct adapted *adapted, struct arena *arena, const void **bytes, size_t *length)
 {
-    adapted_fold(adapted);
+    adapted_settle(adapted);
     const struct parameters *p = &adapted->parameters;
     const char *origin = write_origin(adapted, arena);
     size_t words = FIXED_WORDS + 2 * (size_t)p->n_items, text = padded(strlen(origin));
@@ -313,13 +313,13 @@ enum status adapted_load(struct adapted *adapted, const void *bytes, size_t leng
     const struct adapted before = *adapted;
     const struct saved saved = {bytes, length};
     size_t at = 0;
-    adapted_fold(adapted);
+    adapted_settle(adapted);
     enum status status = check_saved(adapted, &saved, &at, err);
     if (status != OK) {
         adapted->parameters = before.parameters;
         adapted->attachment = before.attachment;
         adapted->self = before.self;
-        adapted->folded = before.folded;
+        adapted->settled = before.settled;
         return status;
     }
     const struct parameters *p = &adapted->parameters;

@@ -39,8 +39,8 @@ struct adapted {
     int longest_answer;        /* tokens at which a free answer is cut */
 
     struct parameters parameters;
-    size_t trained; /* values that training changes: parameters.count before adapted_fold */
-    bool folded;    /* it is ready for use and cannot be trained any more */
+    size_t trained; /* values that training changes: parameters.count before adapted_settle */
+    bool settled;   /* it is ready for use and cannot be trained any more */
     const struct attachment *attachment; /* NULL: the bare model */
     void *self;                          /* the technique's own state */
 
@@ -60,7 +60,7 @@ void adapted_release(struct adapted *adapted); /* NULL is fine */
 int adapted_declare(struct adapted *adapted, int rows, int cols, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void adapted_allocate(struct adapted *adapted);
-real *adapted_parameter(struct adapted *adapted, int index);
+real *adapted_parameter(const struct adapted *adapted, int index);
 
 /* The parameters as tensors for one worker: values shared, gradients in `grads` (count), or not
  * needed when `grads` is NULL. Allocated in `arena`. */
@@ -76,7 +76,7 @@ void adapted_cool(struct adapted *adapted);
 
 /* Ends the training: parameters that only served it are replaced by what they amount to. Answers
  * are the same to the bit. Saving does it, so that a second call does nothing. */
-void adapted_fold(struct adapted *adapted);
+void adapted_settle(struct adapted *adapted);
 
 /* Whether what was learned can be folded into the weights of the model. */
 bool adapted_can_merge(const struct adapted *adapted);
@@ -109,7 +109,7 @@ enum status adapted_answer(struct adapted *adapted, const struct example *const 
 
 /* ---- Saving --------------------------------------------------------------------------------- */
 
-/* The parameters, folded, as bytes in `arena`, together with their shapes, the technique and the
+/* The parameters, settled, as bytes in `arena`, together with their shapes, the technique and the
  * setting; and back into an adapted model made with the same technique and setting (those of the
  * trainer apart). Loading anything else is FAILED and changes nothing. */
 void adapted_save(struct adapted *adapted, struct arena *arena, const void **bytes, size_t *length);

@@ -6,9 +6,10 @@
 #include "techniques/registry.h"
 #include "techniques/weights.h"
 
-static bool any(const struct tensor *weight)
+static bool any(const struct model *model, int number)
 {
-    (void)weight;
+    (void)model;
+    (void)number;
     return true;
 }
 
@@ -45,4 +46,5 @@ const struct technique full_finetune = {
     .learning_rates = "1e-5,3e-5,1e-4",
     .predict = predict,
     .attach = attach,
+    .merge = weights_merge,
 };

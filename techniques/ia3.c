@@ -119,6 +119,22 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     return OK;
 }
 
+/* A factor of an output scales a row of the weights, one of an input a column. */
+static bool merge(const struct adapted *adapted, int number, real *values)
+{
+    const struct ia3 *self = adapted->self;
+    int at = targets_index(adapted->engine->model, number);
+    if (at < 0 || self->index[at] < 0)
+        return false;
+    const struct tensor *weight = model_weight(adapted->engine->model, number);
+    const real *factors = adapted_parameter(adapted, self->index[at]);
+    bool input = self->places.feedforward[at % N_SITES];
+    for (int r = 0; r < weight->rows; r++)
+        for (int c = 0; c < weight->cols; c++)
+            values[(size_t)r * (size_t)weight->cols + (size_t)c] *= factors[input ? c : r];
+    return true;
+}
+
 static void predict(const struct setting *setting, const struct workload *workload,
                     struct cost *cost)
 {
@@ -145,4 +161,5 @@ const struct technique ia3 = {
     .check = check,
     .predict = predict,
     .attach = attach,
+    .merge = merge,
 };

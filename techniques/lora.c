@@ -85,7 +85,7 @@ static void row_lengths(const struct tensor *weight, const real *squares, const 
         double square = (double)squares[o];
         for (size_t i = (size_t)o * (size_t)r, end = i + (size_t)r; i < end; i++)
             square += (double)b->data[i] * ((double)wa[i] + (double)ba[i]);
-        lengths[o] = (real)sqrt(square > 0 ? square : 0);
+        lengths[o] = square > 0 ? (real)sqrt(square) : 1; /* a row of zeros has no direction */
     }
     arena_rewind(arena, mark);
 }
@@ -199,6 +199,30 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     return OK;
 }
 
+/* s B A is added, and with use_dora each row takes on its trained length. */
+static bool merge(const struct adapted *adapted, int number, real *values)
+{
+    const struct lora *self = adapted->self;
+    int at = targets_index(adapted->engine->model, number);
+    if (at < 0 || self->first[at] < 0)
+        return false;
+    const struct parameter *item = &adapted->parameters.items[self->first[at]];
+    int in = item[LORA_A].cols, out = item[LORA_B].rows, r = item[LORA_A].rows;
+    blas_gemm(AS_IS, AS_IS, out, in, r, self->scale,
+              adapted_parameter(adapted, self->first[at] + LORA_B), r,
+              adapted_parameter(adapted, self->first[at] + LORA_A), in, 1, values, in);
+    for (int o = 0; o < out && self->dora; o++) {
+        real *row = values + (size_t)o * (size_t)in;
+        double square = 0;
+        for (int i = 0; i < in; i++)
+            square += (double)row[i] * (double)row[i];
+        double magnitude = (double)adapted_parameter(adapted, self->first[at] + MAGNITUDE)[o];
+        for (int i = 0; i < in && square > 0; i++)
+            row[i] = (real)((double)row[i] * magnitude / sqrt(square));
+    }
+    return true;
+}
+
 static void predict(const struct setting *setting, const struct workload *workload,
                     struct cost *cost)
 {
@@ -226,4 +250,5 @@ const struct technique lora = {
     .check = check,
     .predict = predict,
     .attach = attach,
+    .merge = merge,
 };

@@ -6,9 +6,22 @@
 #include "techniques/registry.h"
 #include "techniques/weights.h"
 
-static bool is_gain(const struct tensor *weight)
+static bool is_gain(const struct model *model, int number)
 {
-    return weight->rows == 1;
+    return weight_name_ends(model, number, "norm.weight");
+}
+
+static enum status check(const struct setting *setting, const struct model *model,
+                         const struct material *material, struct error *err)
+{
+    (void)setting;
+    (void)material;
+    if (weights_count(model, is_gain))
+        return OK;
+    return error_set(err, USAGE,
+                     "norm_tuning: %s has no norms with gains; expected a model that has some, "
+                     "or another technique, such as lora",
+                     model->name);
 }
 
 static enum status attach(struct adapted *adapted, const struct material *material,
@@ -34,6 +47,8 @@ const struct technique norm_tuning = {
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
     .learning_rates = "3e-3,1e-2,3e-2",
+    .check = check,
     .predict = predict,
     .attach = attach,
+    .merge = weights_merge,
 };

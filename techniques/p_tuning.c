@@ -168,7 +168,7 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     return OK;
 }
 
-static void fold(struct adapted *adapted)
+static void settle(struct adapted *adapted)
 {
     struct workspace *workspace = engine_workspace(adapted->engine, 0, false);
     struct pass pass = adapted_pass(adapted, &workspace->tape, NULL,
@@ -201,5 +201,5 @@ const struct technique p_tuning = {
     .predict = predict,
     .prompt = virtual_tokens_prompt,
     .attach = attach,
-    .fold = fold,
+    .settle = settle,
 };

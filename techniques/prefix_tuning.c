@@ -193,7 +193,7 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     return OK;
 }
 
-static void fold(struct adapted *adapted)
+static void settle(struct adapted *adapted)
 {
     if (!is_projected(&adapted->setting))
         return;
@@ -234,5 +234,5 @@ const struct technique prefix_tuning = {
     .check = check,
     .predict = predict,
     .attach = attach,
-    .fold = fold,
+    .settle = settle,
 };

@@ -8,8 +8,8 @@
  * nothing outside its file knows its name. To add one, copy template.c and follow its steps.
  *
  * The order of calls: setting_default / setting_set; check; predict; then adapted_create, which
- * calls prompt and attach; trainer_run when there are parameters; adapted_fold, which calls fold;
- * adapted_merge, which calls merge; adapted_answer; adapted_release.
+ * calls prompt and attach; trainer_run when there are parameters; adapted_settle, which calls
+ * settle; adapted_merge, which calls merge; adapted_answer; adapted_release.
  */
 #ifndef TECHNIQUES_TECHNIQUE_H
 #define TECHNIQUES_TECHNIQUE_H
@@ -99,7 +99,7 @@ struct technique {
 
     /* Replaces the parameters, when they are trained, by what has to be kept of them and answers
      * the same: an encoder of virtual tokens by its output. NULL: all of them are kept. */
-    void (*fold)(struct adapted *adapted);
+    void (*settle)(struct adapted *adapted);
 
     /* Changes `values`, those of weight `number` of the model (model_weight), to what answers the
      * same in the bare model as the weight does with the parameters attached. False: this weight

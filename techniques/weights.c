@@ -22,6 +22,14 @@ static void copy_values(struct adapted *adapted, const int *self)
     }
 }
 
+bool weight_name_ends(const struct model *model, int number, const char *end)
+{
+    char name[WEIGHT_NAME_BYTES];
+    model_weight_name(model, number, name);
+    size_t length = strlen(name), tail = strlen(end);
+    return length >= tail && !strcmp(name + length - tail, end);
+}
+
 void weights_attach(struct adapted *adapted, weight_choice *chosen)
 {
     static const struct attachment attachment = {.weight = stand_in};
@@ -32,7 +40,7 @@ void weights_attach(struct adapted *adapted, weight_choice *chosen)
         const struct tensor *weight = model_weight(model, i);
         char name[WEIGHT_NAME_BYTES];
         self[i] = -1;
-        if (!chosen(weight))
+        if (!chosen(model, i))
             continue;
         model_weight_name(model, i, name);
         self[i] = adapted_declare(adapted, weight->rows, weight->cols, "%s", name);
@@ -43,12 +51,20 @@ void weights_attach(struct adapted *adapted, weight_choice *chosen)
     adapted->self = self;
 }
 
+bool weights_merge(const struct adapted *adapted, int number, real *values)
+{
+    const int *self = adapted->self;
+    if (self[number] < 0)
+        return false;
+    memcpy(values, adapted_parameter(adapted, self[number]),
+           tensor_size(model_weight(adapted->engine->model, number)) * sizeof(real));
+    return true;
+}
+
 size_t weights_count(const struct model *model, weight_choice *chosen)
 {
     size_t count = 0;
-    for (int i = 0; i < model_weight_count(model); i++) {
-        const struct tensor *weight = model_weight(model, i);
-        count += chosen(weight) ? tensor_size(weight) : 0;
-    }
+    for (int i = 0; i < model_weight_count(model); i++)
+        count += chosen(model, i) ? tensor_size(model_weight(model, i)) : 0;
     return count;
 }

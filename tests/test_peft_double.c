@@ -14,6 +14,8 @@
 #include "techniques/labels.h"
 #include "tests/peft_parity.h"
 
+extern const struct technique bitfit;
+
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
 static void test_parity(void **state)
@@ -311,6 +313,98 @@ static void test_cached_prompt(void **state)
     }
 }
 
+/* Settled parameters lead to the same states, to the bit, and cannot be settled again. */
+static void test_settled(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < COUNT(forms); f++) {
+        struct subject s;
+        int scored;
+        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
+        struct adapted *adapted = adapt(&s, &forms[f]);
+        shake(adapted);
+        size_t trained = adapted->parameters.count;
+        const real *before = training_states(&s, adapted, &scored);
+        adapted_settle(adapted);
+        const real *values = adapted->parameters.values;
+        adapted_settle(adapted);
+        assert_ptr_equal(adapted->parameters.values, values);
+        assert_int_equal(adapted->trained, trained);
+        if (forms[f].technique == &p_tuning)
+            assert_int_equal(adapted->parameters.count,
+                             setting_integer(&adapted->setting, "num_virtual_tokens") *
+                                 s.model->n_embd);
+        else if (forms[f].technique == &prefix_tuning)
+            assert_int_equal(adapted->parameters.n_items, 2 * s.model->n_layer);
+        else
+            assert_int_equal(adapted->parameters.count, trained);
+        assert_memory_equal(before, training_states(&s, adapted, &scored),
+                            (size_t)(scored * s.model->n_embd) * sizeof *before);
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+}
+
+/* ---- merged ---- */
+
+/* Merges into the model itself; returns how many weights changed. */
+static int merge_all(struct subject *s, const struct adapted *adapted)
+{
+    int changed = 0;
+    for (int i = 0; i < model_weight_count(s->model); i++)
+        changed += adapted_merge(adapted, i, model_weight(s->model, i)->data);
+    return changed;
+}
+
+/* A model with merged weights is the model with the technique attached. */
+static void test_merged(void **state)
+{
+    (void)state;
+    int merged = 0;
+    for (size_t f = 0; f < COUNT(forms); f++) {
+        struct subject s;
+        int scored;
+        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
+        struct adapted *adapted = adapt(&s, &forms[f]);
+        shake(adapted);
+        const struct technique *t = forms[f].technique;
+        bool can = t == &lora || t == &ia3 || t == &norm_tuning || t == &full_finetune;
+        assert_int_equal(adapted_can_merge(adapted), can);
+        const real *attached = training_states(&s, adapted, &scored);
+        int changed = merge_all(&s, adapted);
+        assert_int_equal(changed > 0, can);
+        if (t == &full_finetune)
+            assert_int_equal(changed, model_weight_count(s.model));
+        if (can)
+            assert_close(forms[f].setting, bare_states(&s, adapted, &scored), attached,
+                         (size_t)(scored * s.model->n_embd));
+        merged += can;
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+    assert_true(merged >= 11);
+}
+
+/* Rows of zeros have no direction: with DoRA they stay zero instead of becoming no number. */
+static void test_dora_of_zeros(void **state)
+{
+    (void)state;
+    struct subject s;
+    int scored;
+    subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
+    struct tensor *weight = &s.model->layers[0].linear[SITE_V];
+    memset(weight->data, 0, (size_t)weight->cols * sizeof(real));
+    struct adapted *adapted = subject_adapt(&s, &lora, "use_dora=true");
+    const real *found = training_states(&s, adapted, &scored);
+    assert_memory_equal(found, bare_states(&s, adapted, &scored),
+                        (size_t)(scored * s.model->n_embd) * sizeof *found);
+    merge_all(&s, adapted);
+    for (int i = 0; i < weight->cols; i++)
+        assert_true(weight->data[i] == 0);
+    adapted_release(adapted);
+    subject_close(&s);
+}
+
 static struct tensor *must_not_be_asked(struct pass *pass)
 {
     (void)pass;
@@ -464,6 +558,7 @@ static void test_refusals(void **state)
          "model's context holds 256"},
         {&prefix_tuning, "num_virtual_tokens=300", "prefix_tuning: num_virtual_tokens=300"},
         {&p_tuning, "num_virtual_tokens=1000", "p_tuning: num_virtual_tokens=1000"},
+        {&bitfit, "", "has no biases, so there is nothing to train; expected a model"},
         {&p_tuning, "encoder_num_layers=3",
          "encoder_num_layers=3 is not possible with encoder_reparameterization_type=MLP"},
         {&prefix_tuning, "prefix_projection=true",
@@ -501,17 +596,13 @@ static void test_relu_keeps_nan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parity),
-        cmocka_unit_test(test_unchanged_start),
-        cmocka_unit_test(test_prompt_start),
-        cmocka_unit_test(test_prefix_start),
-        cmocka_unit_test(test_random_start),
-        cmocka_unit_test(test_cached_prompt),
-        cmocka_unit_test(test_no_virtual_tokens),
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_weight_numbers),
-        cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_parity),         cmocka_unit_test(test_unchanged_start),
+        cmocka_unit_test(test_prompt_start),   cmocka_unit_test(test_prefix_start),
+        cmocka_unit_test(test_random_start),   cmocka_unit_test(test_cached_prompt),
+        cmocka_unit_test(test_settled),        cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_dora_of_zeros),  cmocka_unit_test(test_no_virtual_tokens),
+        cmocka_unit_test(test_training),       cmocka_unit_test(test_weight_numbers),
+        cmocka_unit_test(test_predict),        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_relu_keeps_nan),
     };
     return cmocka_run_group_tests_name("peft", tests, NULL, NULL);

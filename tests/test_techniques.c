@@ -722,6 +722,108 @@ static void test_wrong_blobs(void **state)
     }
 }
 
+/* What another technique, or another setting, has learned is refused. Settings of the trainer have
+ * no part in the answers. */
+static void check_origin(struct subject *s, const struct technique *t, const char *change,
+                         const char *expected)
+{
+    const void *bytes;
+    size_t length;
+    struct error err = {0};
+    struct adapted *adapted = subject_adapt(s, t, "");
+    adapted_save(adapted, &s->arena, &bytes, &length);
+    struct adapted *other = subject_adapt(s, t, change);
+    size_t size = other->parameters.count * sizeof(real);
+    const struct attachment *attachment = other->attachment;
+    real *before = memcpy(arena_alloc(&s->arena, size), other->parameters.values, size);
+    enum status status = adapted_load(other, bytes, length, &err);
+    assert_int_equal(status, expected ? FAILED : OK);
+    if (expected && (!strstr(err.text, expected) || !strstr(err.text, t->name)))
+        fail_msg("%s, %s: %s", t->name, change, err.text);
+    if (expected) { /* it can still be trained */
+        assert_ptr_equal(other->attachment, attachment);
+        assert_memory_equal(before, other->parameters.values, size);
+    }
+    adapted_release(other);
+    adapted_release(adapted);
+}
+
+static void check_other_technique(struct subject *s, const struct technique *t)
+{
+    const void *bytes;
+    size_t length;
+    struct error err = {0};
+    struct adapted *adapted = subject_adapt(s, t, "");
+    adapted_save(adapted, &s->arena, &bytes, &length);
+    char *copy = memcpy(arena_alloc(&s->arena, length), bytes, length);
+    size_t at = 0;
+    while (memcmp(copy + at, t->name, strlen(t->name)))
+        at++;
+    copy[at] = 'x';
+    assert_int_equal(adapted_load(adapted, copy, length, &err), FAILED);
+    assert_non_null(strstr(err.text, "were learned by x"));
+    adapted_release(adapted);
+}
+
+static void test_other_origin(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    for (size_t i = 0; (t = each(i)); i++) {
+        if (!t->fit && !(t->needs & NEEDS_GRADIENT))
+            continue;
+        open_any(&s, t, 1);
+        check_other_technique(&s, t);
+        check_origin(&s, t, "instruction=answer", "instruction=");
+        if (t->needs & NEEDS_GRADIENT)
+            check_origin(&s, t, "learning_rate=1e-4;num_epochs=7", NULL);
+        if (!strcmp(t->name, "lora")) {
+            check_origin(&s, t, "lora_alpha=8.00001", "lora_alpha=8, expected 8.00001");
+            check_origin(&s, t, "use_rslora=true", "use_rslora=false, expected true");
+            check_origin(&s, t, "use_dora=true", "are not those of its setting");
+        }
+        subject_close(&s);
+    }
+}
+
+/* ---- merging ---- */
+
+/* A model whose weights took in what was learned answers alike with nothing attached. */
+static void test_merged(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct subject s;
+    size_t merged = 0;
+    for (size_t i = 0; (t = each(i)); i++) {
+        if (!t->merge)
+            continue;
+        merged++;
+        open_any(&s, t, 2);
+        struct adapted *bare = subject_adapt(&s, technique_find("zero_shot"), "");
+        struct adapted *adapted = subject_adapt(&s, t, recipe_of(t)->by_heart);
+        learn(&s, adapted);
+        const struct outcome *want = subject_answer(&s, adapted);
+        const struct outcome *before = subject_answer(&s, bare);
+        assert_true(want[0].probability != before[0].probability);
+        for (int w = 0; w < model_weight_count(s.model); w++)
+            adapted_merge(adapted, w, model_weight(s.model, w)->data);
+        adapted_cool(bare);
+        const struct outcome *found = subject_answer(&s, bare);
+        for (size_t e = 0; e < s.data.count; e++) {
+            assert_int_equal(found[e].label, want[e].label);
+            if (!(fabs(found[e].probability - want[e].probability) < 1e-4))
+                fail_msg("%s: %g merged, %g attached", t->name, found[e].probability,
+                         want[e].probability);
+        }
+        adapted_release(adapted);
+        adapted_release(bare);
+        subject_close(&s);
+    }
+    assert_true(merged > 0);
+}
+
 /* ---- answers ---- */
 
 static void check_outcome(const struct subject *s, size_t i, const struct outcome *o)
@@ -833,14 +935,15 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),      cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_json),      cmocka_unit_test(test_costs),
-        cmocka_unit_test(test_same_seed), cmocka_unit_test(test_lora_start),
-        cmocka_unit_test(test_start),     cmocka_unit_test(test_uncached),
-        cmocka_unit_test(test_by_heart),  cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_recompute), cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_saved),     cmocka_unit_test(test_wrong_blobs),
-        cmocka_unit_test(test_tasks),     cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_same_seed),    cmocka_unit_test(test_lora_start),
+        cmocka_unit_test(test_start),        cmocka_unit_test(test_uncached),
+        cmocka_unit_test(test_by_heart),     cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_recompute),    cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_saved),        cmocka_unit_test(test_wrong_blobs),
+        cmocka_unit_test(test_other_origin), cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_tasks),        cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
