@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "model/operators.h"
 #include "techniques/adapted.h"
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 
 static const struct hyperparameter hyperparameters[] = {{.name = "adapter_dim",
@@ -106,6 +107,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
     size_t width = (size_t)workload->model->n_embd;
     cost->trainable_parameters = (size_t)workload->model->n_layer *
                                  (both_branches(setting) ? 2 : 1) * (2 * dim * width + dim + width);
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique adapter = {

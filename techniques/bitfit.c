@@ -4,6 +4,7 @@
  * frozen. They start as the model has them. A model without biases, as those of the llama
  * architecture are, is refused.
  */
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/weights.h"
 
@@ -40,8 +41,8 @@ static enum status attach(struct adapted *adapted, const struct material *materi
 static void predict(const struct setting *setting, const struct workload *workload,
                     struct cost *cost)
 {
-    (void)setting;
     cost->trainable_parameters = weights_count(workload->model, is_bias);
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique bitfit = {

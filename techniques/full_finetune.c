@@ -3,6 +3,7 @@
  * Full fine-tuning: every weight is trained, on a copy, so that the model can be shared with other
  * techniques. An output head that is tied to the embedding stays tied.
  */
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/weights.h"
 
@@ -22,16 +23,11 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     return OK;
 }
 
-/* Blocks of the size of the parameters that exist while one worker trains: the values, the gradient
- * of the worker, their sum, and the two moments. Each further worker needs one more. */
-enum { BLOCKS = 5 };
-
 static void predict(const struct setting *setting, const struct workload *workload,
                     struct cost *cost)
 {
-    (void)setting;
     cost->trainable_parameters = weights_count(workload->model, any);
-    cost->memory_bytes += BLOCKS * cost->trainable_parameters * sizeof(real);
+    memory_predict_training(setting, workload, cost);
     /* The forward pass and the gradients of the activations take two operations for each weight and
      * token; the gradients of the weights take as many again. */
     cost->training_operations *= 1.5;

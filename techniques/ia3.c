@@ -9,6 +9,7 @@
 
 #include "model/operators.h"
 #include "techniques/adapted.h"
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/targets.h"
 
@@ -148,6 +149,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
             cost->trainable_parameters += (size_t)workload->model->n_layer *
                                           (size_t)(places.feedforward[site] ? w->cols : w->rows);
     }
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique ia3 = {

@@ -16,6 +16,7 @@
 #include "model/blas.h"
 #include "model/operators.h"
 #include "techniques/adapted.h"
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/targets.h"
 
@@ -237,6 +238,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
                         (is_on(setting, "use_dora") ? (size_t)w->rows : 0);
     }
     cost->trainable_parameters = (size_t)workload->model->n_layer * of_layer;
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique lora = {

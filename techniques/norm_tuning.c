@@ -3,6 +3,7 @@
  * Norm tuning (Zhao et al. 2023, "Tuning LayerNorm in Attention"): the gains of all norms are
  * trained and everything else is frozen. They start as the model has them.
  */
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/weights.h"
 
@@ -36,8 +37,8 @@ static enum status attach(struct adapted *adapted, const struct material *materi
 static void predict(const struct setting *setting, const struct workload *workload,
                     struct cost *cost)
 {
-    (void)setting;
     cost->trainable_parameters = weights_count(workload->model, is_gain);
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique norm_tuning = {

@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "model/operators.h"
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/virtual_tokens.h"
 
@@ -187,6 +188,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
     for (int i = 0; i < e.count; i++)
         cost->trainable_parameters += (size_t)e.parts[i].rows * (size_t)e.parts[i].cols;
     cost->shared_tokens += setting_number(setting, "num_virtual_tokens");
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique p_tuning = {

@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "model/operators.h"
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/virtual_tokens.h"
 
@@ -221,6 +222,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
     cost->trainable_parameters =
         is_projected(setting) ? n * width + (width + 1) * hidden + 2 * layers * (hidden + 1) * width
                               : 2 * n * layers * width;
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique prefix_tuning = {

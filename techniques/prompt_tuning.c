@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "techniques/memory.h"
 #include "techniques/prompt.h"
 #include "techniques/registry.h"
 #include "techniques/virtual_tokens.h"
@@ -90,6 +91,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
     double n = setting_number(setting, "num_virtual_tokens");
     cost->trainable_parameters = (size_t)n * (size_t)workload->model->n_embd;
     cost->shared_tokens += n;
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique prompt_tuning = {

@@ -49,6 +49,7 @@ struct workload {
     double instruction_tokens; /* shared start of a prompt without worked examples */
     double answer_tokens;      /* of the target */
     size_t labels;             /* 0 when the answer is free text */
+    int threads;               /* workers that train at once; 0 counts as 1 */
 };
 
 /* What a setting would cost before it runs. Operations are floating-point operations. */

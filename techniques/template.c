@@ -26,6 +26,7 @@
  */
 #include "model/operators.h"
 #include "techniques/adapted.h"
+#include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/targets.h"
 
@@ -103,6 +104,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
         if (sites[site])
             cost->trainable_parameters +=
                 (size_t)model->n_layer * (size_t)model->layers[0].linear[site].rows;
+    memory_predict_training(setting, workload, cost);
 }
 
 const struct technique template = {

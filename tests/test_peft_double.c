@@ -533,7 +533,8 @@ static void test_predict(void **state)
         assert_true(cost.shared_tokens == 30 + (double)in_front);
         bool full = forms[f].technique == &full_finetune;
         assert_true(cost.training_operations == (full ? 3 : 2));
-        assert_int_equal(cost.memory_bytes, full ? 5 * s.model->n_parameters * sizeof(real) : 0);
+        size_t blocks = 5 * adapted->parameters.count * sizeof(real);
+        assert_true(cost.memory_bytes >= blocks); /* how near it is: test_techniques */
         adapted_release(adapted);
         subject_close(&s);
     }

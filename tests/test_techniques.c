@@ -381,6 +381,48 @@ static void test_costs(void **state)
             }
 }
 
+/* The peak that the engine's meter finds is near the one predicted. */
+static void check_memory(const char *csv, const struct technique *t, const char *assignments,
+                         int threads, double tolerance)
+{
+    struct subject opened, *s = &opened;
+    subject_open(s, csv, TASK_CLASSIFICATION, threads);
+    struct workload w = workload_of(s);
+    w.threads = pool_threads(s->engine->pool);
+    struct setting setting = subject_setting(s, t, assignments);
+    struct cost cost = {.shared_tokens = w.instruction_tokens,
+                        .request_tokens = w.input_tokens + w.answer_tokens};
+    t->predict(&setting, &w, &cost);
+    engine_trim(s->engine);
+    struct adapted *adapted = subject_adapt(s, t, assignments);
+    learn(s, adapted);
+    double found = (double)engine_peak(s->engine), predicted = (double)cost.memory_bytes;
+    if (!(fabs(predicted - found) <= tolerance * found))
+        fail_msg("%s, %d threads: %.0f bytes predicted, %.0f found", t->name, w.threads, predicted,
+                 found);
+    adapted_release(adapted);
+    subject_close(s);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    struct text csv = {0};
+    text_add(&csv, data_two_labels);
+    for (int i = 0; i < 7; i++)
+        text_add(&csv, strchr(data_two_labels, '\n') + 1);
+    for (int threads = 1; threads < 4; threads += 2) {
+        for (size_t i = 0; (t = each(i)); i++)
+            if (t->needs & NEEDS_GRADIENT)
+                check_memory(text_string(&csv), t, "num_epochs=1;batch_size=32", threads,
+                             !strcmp(t->family, "full") ? 0.1 : 0.2);
+        check_memory(text_string(&csv), technique_find("p_tuning"), /* large blocks */
+                     "num_epochs=1;batch_size=32;encoder_hidden_size=1024", threads, 0.1);
+    }
+    text_release(&csv);
+}
+
 /* ---- the start ---- */
 
 static void test_same_seed(void **state)
@@ -938,16 +980,16 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),         cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_json),         cmocka_unit_test(test_costs),
-        cmocka_unit_test(test_same_seed),    cmocka_unit_test(test_lora_start),
-        cmocka_unit_test(test_start),        cmocka_unit_test(test_uncached),
-        cmocka_unit_test(test_by_heart),     cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_recompute),    cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_saved),        cmocka_unit_test(test_wrong_blobs),
-        cmocka_unit_test(test_other_origin), cmocka_unit_test(test_merged),
-        cmocka_unit_test(test_tasks),        cmocka_unit_test(test_interrupted),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_json),        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_memory),      cmocka_unit_test(test_same_seed),
+        cmocka_unit_test(test_lora_start),  cmocka_unit_test(test_start),
+        cmocka_unit_test(test_uncached),    cmocka_unit_test(test_by_heart),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_recompute),
+        cmocka_unit_test(test_frozen),      cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_wrong_blobs), cmocka_unit_test(test_other_origin),
+        cmocka_unit_test(test_merged),      cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "techniques/memory.h"
+
+#include <math.h>
+
+/* Blocks of the size of the parameters, beside their values, whatever the number of workers: the
+ * sum of the gradients and the two moments of AdamW. Each worker has one more, its own gradient. */
+enum { TRAINER_BLOCKS = 3 };
+
+/* What an arena holds at least: the adapted model has one, the trainer another. */
+enum { LEAST_HELD = 256 * 1024 };
+
+/* How the trainer cuts a batch into micro-batches. */
+enum { MICRO_ROWS = 320, LEAST_MICRO_BATCHES = 2 };
+
+/* Rows whose logits exist at the same time (op_cross_entropy). */
+enum { LOGIT_ROWS = 32 };
+
+/* The largest micro-batch, in rows. A cut falls behind the example that reaches an even share, so
+ * that half an example is too much on average. */
+static void micro_batch(const struct setting *setting, const struct workload *w, double prefix,
+                        double *rows, double *scored)
+{
+    double batch = fmin(setting_number(setting, "batch_size"), fmax((double)w->examples, 1));
+    double each = w->input_tokens + fmax(w->answer_tokens - 1, 0);
+    double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4);
+    double count = fmin(fmax(ceil(batch * each / room), LEAST_MICRO_BATCHES), batch);
+    double examples = fmin(batch / count + 0.5, batch);
+    *rows = prefix + examples * each;
+    *scored = examples * w->answer_tokens;
+}
+
+/* Values that a recording pass keeps of each row of a layer: two norms with their scales, keys,
+ * values, queries, attention, two branches and two sums, and the feed-forward. */
+static double layer_values(const struct model *m)
+{
+    double keys = m->n_head_kv * m->head_dim, queries = m->n_head * m->head_dim;
+    return 6.0 * m->n_embd + 2 + 2 * keys + 2 * queries + 3.0 * m->n_ff;
+}
+
+/* Values that live in the workspace of one worker: all activations, some logits, and the gradients
+ * of the activations, of which a backward pass holds only a few at a time. */
+static double workspace_values(const struct model *m, double rows, double scored)
+{
+    double keys = m->n_head_kv * m->head_dim, queries = m->n_head * m->head_dim;
+    double before_cut = m->n_embd + 1 + 2 * keys + 2 * queries; /* of the last layer */
+    double activations =
+        rows * ((m->n_layer - 1) * layer_values(m) + before_cut + m->n_embd + m->n_rotated) +
+        scored * (layer_values(m) + 2.0 * m->n_embd);
+    double logits = fmin(scored, LOGIT_ROWS) * m->n_vocab;
+    double gradients = (rows + scored) * (3.0 * m->n_ff + 4.0 * m->n_embd + 2 * keys);
+    return activations + logits + gradients;
+}
+
+void memory_predict_training(const struct setting *setting, const struct workload *workload,
+                             struct cost *cost)
+{
+    double rows, scored, threads = workload->threads > 1 ? workload->threads : 1;
+    micro_batch(setting, workload, cost->shared_tokens, &rows, &scored);
+    double block = (double)cost->trainable_parameters * sizeof(real);
+    double held = fmax(block, LEAST_HELD) + fmax((TRAINER_BLOCKS + threads) * block, LEAST_HELD);
+    double workspace = workspace_values(workload->model, rows, scored) * sizeof(real);
+    cost->memory_bytes += (size_t)(held + threads * workspace);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How much memory training takes, before it starts.
+ */
+#ifndef TECHNIQUES_MEMORY_H
+#define TECHNIQUES_MEMORY_H
+
+#include "techniques/technique.h"
+
+/* The end of the `predict` of every technique that the common trainer trains: adds to
+ * cost->memory_bytes what training holds at once, as engine_peak counts it. Reads the trainable
+ * parameters and the shared tokens of `cost`. Exact in the blocks as large as the parameters;
+ * lengths of texts enter as means, so a task whose lengths vary much takes more, and the few
+ * activations that a technique adds to the model's own are left out. */
+void memory_predict_training(const struct setting *setting, const struct workload *workload,
+                             struct cost *cost);
+
+#endif
