@@ -23,7 +23,7 @@ static void micro_batch(const struct setting *setting, const struct workload *w,
 {
     double batch = fmin(setting_number(setting, "batch_size"), fmax((double)w->examples, 1));
     double each = w->input_tokens + fmax(w->answer_tokens - 1, 0);
-    double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4);
+    double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4.0);
     double count = fmin(fmax(ceil(batch * each / room), LEAST_MICRO_BATCHES), batch);
     double examples = fmin(batch / count + 0.5, batch);
     *rows = prefix + examples * each;

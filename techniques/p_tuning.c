@@ -10,6 +10,7 @@
  * only that is kept, (num_virtual_tokens, n_embd), as for prompt tuning.
  */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,11 +72,14 @@ struct part {
  * linear layer its weight and its bias. */
 enum { LSTM_PARTS = 4, MOST_PARTS = 1 + 2 * LSTM_PARTS * MOST_LAYERS + 2 * MLP_LINEARS };
 
-static struct part part_of(int rows, int cols, double bound, const char *format, int number,
-                           const char *end)
+__attribute__((format(printf, 4, 5))) static struct part part_of(int rows, int cols, double bound,
+                                                                 const char *format, ...)
 {
     struct part part = {.rows = rows, .cols = cols, .bound = bound};
-    snprintf(part.name, sizeof part.name, format, number, end);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(part.name, sizeof part.name, format, args);
+    va_end(args);
     return part;
 }
 
@@ -104,8 +108,8 @@ static void describe(const struct setting *setting, const struct model *model, s
     hidden = hidden ? hidden : width;
     *e = (struct encoder){.layers = lstm ? setting_integer(setting, "encoder_num_layers") : 0,
                           .linears = lstm ? LSTM_LINEARS : MLP_LINEARS};
-    e->parts[e->count++] = part_of(setting_integer(setting, "num_virtual_tokens"), width, 0,
-                                   "embedding.weight", 0, "");
+    e->parts[e->count++] =
+        part_of(setting_integer(setting, "num_virtual_tokens"), width, 0, "embedding.weight");
     for (int layer = 0; layer < e->layers; layer++) {
         int in = layer ? 2 * hidden : width;
         e->count += list_lstm(layer, "", in, hidden, e->parts + e->count);
@@ -115,8 +119,8 @@ static void describe(const struct setting *setting, const struct model *model, s
     for (int i = 0; i < e->linears; i++) { /* PyTorch counts the ReLUs in between, too */
         int out = i + 1 < e->linears ? between : width;
         double bound = 1 / sqrt(in);
-        e->parts[e->count++] = part_of(out, in, bound, "mlp_head.%d.weight%s", 2 * i, "");
-        e->parts[e->count++] = part_of(1, out, bound, "mlp_head.%d.bias%s", 2 * i, "");
+        e->parts[e->count++] = part_of(out, in, bound, "mlp_head.%d.weight", 2 * i);
+        e->parts[e->count++] = part_of(1, out, bound, "mlp_head.%d.bias", 2 * i);
         in = out;
     }
 }
