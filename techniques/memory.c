@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "techniques/trainer.h"
+
 /* Blocks of the size of the parameters, beside their values, whatever the number of workers: the
  * sum of the gradients and the two moments of AdamW. Each worker has one more, its own gradient. */
 enum { TRAINER_BLOCKS = 3 };
@@ -21,13 +23,14 @@ enum { LOGIT_ROWS = 32 };
 static void micro_batch(const struct setting *setting, const struct workload *w, double prefix,
                         double *rows, double *scored)
 {
-    double batch = fmin(setting_number(setting, "batch_size"), fmax((double)w->examples, 1));
+    double examples = fmax((double)w->examples, 1);
+    double batch = fmin((double)trainer_batch(setting, (size_t)examples), examples);
     double each = w->input_tokens + fmax(w->answer_tokens - 1, 0);
     double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4.0);
     double count = fmin(fmax(ceil(batch * each / room), LEAST_MICRO_BATCHES), batch);
-    double examples = fmin(batch / count + 0.5, batch);
-    *rows = prefix + examples * each;
-    *scored = examples * w->answer_tokens;
+    double together = fmin(batch / count + 0.5, batch);
+    *rows = prefix + together * each;
+    *scored = together * w->answer_tokens;
 }
 
 /* Values that a recording pass keeps of each row of a layer: two norms with their scales, keys,
@@ -38,18 +41,23 @@ static double layer_values(const struct model *m)
     return 6.0 * m->n_embd + 2 + 2 * keys + 2 * queries + 3.0 * m->n_ff;
 }
 
-/* Values that live in the workspace of one worker: all activations, some logits, and the gradients
- * of the activations, of which a backward pass holds only a few at a time. */
-static double workspace_values(const struct model *m, double rows, double scored)
+/* Values that live in the workspace of one worker: the activations, those of one layer and what is
+ * between the layers when they are run again on the way back; some logits; and the gradients of the
+ * activations, of which a backward pass holds only a few at a time. */
+static double workspace_values(const struct workload *w, double rows, double scored)
 {
+    const struct model *m = w->model;
     double keys = m->n_head_kv * m->head_dim, queries = m->n_head * m->head_dim;
-    double before_cut = m->n_embd + 1 + 2 * keys + 2 * queries; /* of the last layer */
-    double activations =
-        rows * ((m->n_layer - 1) * layer_values(m) + before_cut + m->n_embd + m->n_rotated) +
-        scored * (layer_values(m) + 2.0 * m->n_embd);
+    double last = rows * (m->n_embd + 1 + 2 * keys + 2 * queries) + scored * layer_values(m);
+    double layers = w->recompute
+                        ? (m->n_layer - 1.0) * rows * m->n_embd + fmax(rows * layer_values(m), last)
+                        : (m->n_layer - 1.0) * rows * layer_values(m) + last;
+    double around = rows * (m->n_embd + m->n_rotated) + 2 * scored * m->n_embd;
     double logits = fmin(scored, LOGIT_ROWS) * m->n_vocab;
     double gradients = (rows + scored) * (3.0 * m->n_ff + 4.0 * m->n_embd + 2 * keys);
-    return activations + logits + gradients;
+    if (w->recompute) /* the logits are gone before a layer is run again */
+        return layers + fmax(logits - rows * layer_values(m), 0) + around + gradients;
+    return layers + around + logits + gradients;
 }
 
 void memory_predict_training(const struct setting *setting, const struct workload *workload,
@@ -59,6 +67,6 @@ void memory_predict_training(const struct setting *setting, const struct workloa
     micro_batch(setting, workload, cost->shared_tokens, &rows, &scored);
     double block = (double)cost->trainable_parameters * sizeof(real);
     double held = fmax(block, LEAST_HELD) + fmax((TRAINER_BLOCKS + threads) * block, LEAST_HELD);
-    double workspace = workspace_values(workload->model, rows, scored) * sizeof(real);
+    double workspace = workspace_values(workload, rows, scored) * sizeof(real);
     cost->memory_bytes += (size_t)(held + threads * workspace);
 }

@@ -50,6 +50,7 @@ struct workload {
     double answer_tokens;      /* of the target */
     size_t labels;             /* 0 when the answer is free text */
     int threads;               /* workers that train at once; 0 counts as 1 */
+    bool recompute;            /* as in struct engine */
 };
 
 /* What a setting would cost before it runs. Operations are floating-point operations. */
