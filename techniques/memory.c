@@ -12,9 +12,6 @@ enum { TRAINER_BLOCKS = 3 };
 /* What an arena holds at least: the adapted model has one, the trainer another. */
 enum { LEAST_HELD = 256 * 1024 };
 
-/* How the trainer cuts a batch into micro-batches. */
-enum { MICRO_ROWS = 320, LEAST_MICRO_BATCHES = 2 };
-
 /* Rows whose logits exist at the same time (op_cross_entropy). */
 enum { LOGIT_ROWS = 32 };
 
@@ -27,7 +24,7 @@ static void micro_batch(const struct setting *setting, const struct workload *w,
     double batch = fmin((double)trainer_batch(setting, (size_t)examples), examples);
     double each = w->input_tokens + fmax(w->answer_tokens - 1, 0);
     double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4.0);
-    double count = fmin(fmax(ceil(batch * each / room), LEAST_MICRO_BATCHES), batch);
+    double count = fmin(fmax(ceil(batch * each / room), MICRO_BATCHES), batch);
     double together = fmin(batch / count + 0.5, batch);
     *rows = prefix + together * each;
     *scored = together * w->answer_tokens;

@@ -10,15 +10,7 @@
 #include "techniques/pack.h"
 #include "techniques/prompt.h"
 
-enum {
-    MICRO_ROWS = 320,
-    MICRO_BATCHES = 2, /* at least, so that two threads have work */
-    LEAST_EPOCHS = 2,
-    MOST_EPOCHS = 10,
-    LEAST_BATCH = 4,
-    MOST_BATCH = 16,
-    USUAL_STEPS = 64
-};
+enum { LEAST_EPOCHS = 2, MOST_EPOCHS = 10, LEAST_BATCH = 4, MOST_BATCH = 16, USUAL_STEPS = 64 };
 
 const struct hyperparameter *trainer_hyperparameters(void)
 {

@@ -45,6 +45,10 @@ struct training_report {
     double final_loss;      /* mean over the last quarter of the steps */
 };
 
+/* A batch is cut into micro-batches of about MICRO_ROWS rows, at least MICRO_BATCHES so that two
+ * threads have work. */
+enum { MICRO_ROWS = 320, MICRO_BATCHES = 2 };
+
 /* What a setting amounts to with so many examples: num_epochs, or when that is 0 as many passes as
  * make about 64 steps of the least batch, between 2 and 10; batch_size, or when that is 0 as many
  * examples as make about 64 steps of all passes, between 4 and 16. Steps are what small data need:

@@ -93,6 +93,7 @@ static struct setting quick_lora(struct fixture *f)
 {
     struct setting setting = setting_of("lora");
     setting_set_number(&setting, "num_epochs", 2, &f->arena);
+    setting_set_number(&setting, "batch_size", 16, &f->arena);
     return setting;
 }
 
