@@ -117,7 +117,7 @@ const struct technique adapter = {
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
     .hyperparameters = hyperparameters,
-    .learning_rates = "1e-3,3e-3,1e-2",
+    .learning_rates = "3e-4,1e-3,3e-3",
     .predict = predict,
     .attach = attach,
 };
