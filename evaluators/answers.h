@@ -23,12 +23,7 @@ bool answer_equals(const char *answer, const char *target);
  * there is one; it must hold exactly one number, otherwise the final parts are compared by
  * answer_equals. Of the answer the last number of its final part counts.
  *
- * A number is: a minus sign (- or U+2212, not right after a letter, digit or closing bracket);
- * digits, with thousands separators before groups of exactly three (comma, apostrophe, no-break or
- * thin space); decimals after a point, or after a single comma that cannot be a separator (3,14 and
- * 0,125); an exponent (1e6). A currency sign may stand between the minus and the digits. Digits
- * right after a letter (H2O) are no number; nor are parts of fractions, dates, times, ranges and
- * versions (3/4, 2024-05-12, 10:30, 5-10, 1.2.3). Units are ignored, so 50 % is 50.
+ * What a number is, says datasets/numbers.h; units are ignored, so 50 % is 50.
  *
  * Whole numbers below 2^53 must be equal; others may differ by 1e-9 of the target, which is for
  * rounding in another notation, not for lack of precision: 3.33 is not 3.3333. */
