@@ -90,7 +90,8 @@ static enum status prompt(struct adapted *adapted, const struct material *materi
     enum status status = prompt_begin(adapted, err);
     for (size_t i = 0; i < k && status == OK; i++) {
         const struct example *example = &material->data->examples[picked[i]];
-        status = prompt_worked_example(adapted, example, example->target, err);
+        status = prompt_add_example(adapted->engine->model, example->input, example->target,
+                                    &adapted->prefix, err);
     }
     if (status == OK)
         status = prompt_open_request(adapted, err);

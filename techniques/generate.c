@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "model/chat.h"
-#include "model/decode.h"
 
 /* Streams decoded together, and streams that one task runs through. */
 enum { STREAMS_TOGETHER = 16, STREAMS_A_TASK = 32 };
@@ -14,6 +13,8 @@ struct generating {
     struct adapted *adapted;
     struct stream *streams;
     size_t count;
+    int longest;
+    double temperature;
     const struct deadline *deadline;
 };
 
@@ -28,7 +29,8 @@ static enum status decode_task(void *context, size_t task, int worker, struct er
                            .prefix = adapted->prefix_cache,
                            .position = adapted->past_rows + (int)adapted->prefix.count,
                            .end = chat_end_token(model->chat, model->tokenizer),
-                           .longest = adapted->longest_answer,
+                           .longest = g->longest,
+                           .temperature = g->temperature,
                            .together = STREAMS_TOGETHER};
     size_t first = task * STREAMS_A_TASK;
     size_t n = g->count - first < STREAMS_A_TASK ? g->count - first : STREAMS_A_TASK;
@@ -60,43 +62,60 @@ static const char *clean(const struct text *raw, struct arena *arena)
     return copy;
 }
 
-static enum status read_streams(const struct generating *g, const struct sequence *sequences,
-                                struct outcome *outcomes, struct arena *arena, struct error *err)
+struct stream generate_stream(const struct adapted *adapted, const struct sequence *sequence,
+                              int longest, struct arena *arena)
 {
-    const struct tokenizer *tokenizer = g->adapted->engine->model->tokenizer;
+    /* The last token needs no row of its own, hence one more than is left. */
+    int before = adapted->past_rows + (int)adapted->prefix.count + sequence->request;
+    return (struct stream){.prompt = sequence->ids,
+                           .prompt_length = sequence->request,
+                           .room = adapted->engine->model->n_context - before + 1,
+                           .ids = arena_alloc(arena, (size_t)longest * sizeof(int32_t))};
+}
+
+enum status generate_run(struct adapted *adapted, struct stream *streams, size_t count, int longest,
+                         double temperature, const struct deadline *deadline, struct error *err)
+{
+    struct generating g = {.adapted = adapted,
+                           .streams = streams,
+                           .count = count,
+                           .longest = longest,
+                           .temperature = temperature,
+                           .deadline = deadline};
+    enum status status = adapted_warm(adapted, err);
+    size_t tasks = (count + STREAMS_A_TASK - 1) / STREAMS_A_TASK;
+    return status == OK ? pool_run(adapted->engine->pool, tasks, decode_task, &g, err) : status;
+}
+
+enum status generate_text(const struct adapted *adapted, const struct stream *stream,
+                          struct arena *arena, const char **text, struct error *err)
+{
     struct text raw = {0};
-    enum status status = OK;
-    for (size_t i = 0; i < g->count && status == OK; i++) {
-        const struct stream *stream = &g->streams[i];
-        text_clear(&raw);
-        status = tokenizer_decode(tokenizer, stream->ids, (size_t)stream->length, false, &raw, err);
-        outcomes[i].text = clean(&raw, arena);
-        outcomes[i].request_tokens = sequences[i].request;
-        outcomes[i].answer_tokens = stream->length + stream->ended;
-    }
+    enum status status = tokenizer_decode(adapted->engine->model->tokenizer, stream->ids,
+                                          (size_t)stream->length, false, &raw, err);
+    *text = clean(&raw, arena);
     text_release(&raw);
     return status;
+}
+
+int generate_tokens(const struct stream *stream)
+{
+    return stream->length + stream->ended;
 }
 
 enum status generate_answers(struct adapted *adapted, const struct sequence *sequences,
                              size_t count, struct outcome *outcomes, struct arena *arena,
                              const struct deadline *deadline, struct error *err)
 {
-    struct generating g = {.adapted = adapted, .count = count, .deadline = deadline};
-    enum status status = adapted_warm(adapted, err);
-    if (status != OK)
-        return status;
-    g.streams = arena_zalloc(arena, count * sizeof *g.streams);
-    for (size_t i = 0; i < count; i++) {
-        g.streams[i].prompt = sequences[i].ids;
-        g.streams[i].prompt_length = sequences[i].request;
-        /* The last token needs no row of its own, hence one more than is left. */
-        g.streams[i].room = adapted->engine->model->n_context - adapted->past_rows -
-                            (int)adapted->prefix.count - sequences[i].request + 1;
-        g.streams[i].ids =
-            arena_alloc(arena, (size_t)adapted->longest_answer * sizeof *g.streams[i].ids);
+    int longest = adapted->longest_answer;
+    struct stream *streams = arena_alloc(arena, count * sizeof *streams);
+    for (size_t i = 0; i < count; i++)
+        streams[i] = generate_stream(adapted, &sequences[i], longest, arena);
+    enum status status = generate_run(adapted, streams, count, longest, 0, deadline, err);
+    for (size_t i = 0; i < count && status == OK; i++) {
+        status = generate_text(adapted, &streams[i], arena, &outcomes[i].text, err);
+        outcomes[i].request_tokens = sequences[i].request;
+        outcomes[i].answer_tokens = generate_tokens(&streams[i]);
     }
-    size_t tasks = (count + STREAMS_A_TASK - 1) / STREAMS_A_TASK;
-    status = pool_run(adapted->engine->pool, tasks, decode_task, &g, err);
-    return status == OK ? read_streams(&g, sequences, outcomes, arena, err) : status;
+    return status;
 }

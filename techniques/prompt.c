@@ -14,7 +14,11 @@ const struct hyperparameter *prompt_hyperparameters(void)
 {
     static const struct hyperparameter table[] = {
         {.name = "instruction",
-         .summary = "system prompt; empty: written for the task",
+         .summary = "what the model is asked to do; empty: written for the task",
+         .kind = VALUE_TEXT,
+         .fallback = ""},
+        {.name = "system_prompt",
+         .summary = "in front of the instruction in the system turn; empty: nothing",
          .kind = VALUE_TEXT,
          .fallback = ""},
         {0}};
@@ -59,28 +63,50 @@ void prompt_write_instruction(const struct setting *setting, const struct datase
     }
 }
 
-enum status prompt_begin(struct adapted *adapted, struct error *err)
+/* Refuses what leaves no room for a request. */
+static enum status check_instruction(const struct model *model, const struct setting *setting,
+                                     size_t tokens, struct error *err)
 {
-    const struct model *model = adapted->engine->model;
-    struct text instruction = {0};
-    prompt_write_instruction(&adapted->setting, adapted->data, &instruction);
-    enum status status = chat_begin(model->chat, model->tokenizer, &adapted->prefix, err);
+    if (tokens < (size_t)model->n_context)
+        return OK;
+    return error_set(err, USAGE,
+                     "%s: instruction and system_prompt take %zu tokens with their marks; expected "
+                     "fewer than the %d of the model's context, which also holds the request",
+                     setting->technique->name, tokens, model->n_context);
+}
+
+enum status prompt_add_instruction(const struct model *model, const struct setting *setting,
+                                   const char *instruction, struct tokens *ids, struct error *err)
+{
+    const char *system = setting_text(setting, "system_prompt");
+    struct text turn = {0};
+    text_printf(&turn, "%s%s%s", system, *system && *instruction ? "\n\n" : "", instruction);
+    enum status status = chat_begin(model->chat, model->tokenizer, ids, err);
     if (status == OK)
-        status = chat_turn(model->chat, model->tokenizer, CHAT_SYSTEM, text_string(&instruction),
-                           instruction.length, &adapted->prefix, err);
-    text_release(&instruction);
+        status = chat_turn(model->chat, model->tokenizer, CHAT_SYSTEM, text_string(&turn),
+                           turn.length, ids, err);
+    text_release(&turn);
+    return status == OK ? check_instruction(model, setting, ids->count, err) : status;
+}
+
+enum status prompt_add_example(const struct model *model, const char *input, const char *answer,
+                               struct tokens *ids, struct error *err)
+{
+    enum status status =
+        chat_turn(model->chat, model->tokenizer, CHAT_USER, input, strlen(input), ids, err);
+    if (status == OK)
+        status = chat_turn(model->chat, model->tokenizer, CHAT_ASSISTANT, answer, strlen(answer),
+                           ids, err);
     return status;
 }
 
-enum status prompt_worked_example(struct adapted *adapted, const struct example *example,
-                                  const char *answer, struct error *err)
+enum status prompt_begin(struct adapted *adapted, struct error *err)
 {
-    const struct model *model = adapted->engine->model;
-    enum status status = chat_turn(model->chat, model->tokenizer, CHAT_USER, example->input,
-                                   strlen(example->input), &adapted->prefix, err);
-    if (status == OK)
-        status = chat_turn(model->chat, model->tokenizer, CHAT_ASSISTANT, answer, strlen(answer),
-                           &adapted->prefix, err);
+    struct text instruction = {0};
+    prompt_write_instruction(&adapted->setting, adapted->data, &instruction);
+    enum status status = prompt_add_instruction(adapted->engine->model, &adapted->setting,
+                                                text_string(&instruction), &adapted->prefix, err);
+    text_release(&instruction);
     return status;
 }
 

@@ -11,7 +11,7 @@
 
 #include "techniques/adapted.h"
 
-/* The hyper-parameters that every technique with a prompt has: `instruction`. */
+/* The hyper-parameters that every technique with a prompt has: `instruction`, `system_prompt`. */
 const struct hyperparameter *prompt_hyperparameters(void);
 
 /* The instruction of a setting, or the one that follows from the task when it is empty. */
@@ -24,9 +24,15 @@ enum status prompt_instruction(struct adapted *adapted, const struct material *m
 
 /* The pieces of it, for techniques that put worked examples in between. */
 enum status prompt_begin(struct adapted *adapted, struct error *err);
-enum status prompt_worked_example(struct adapted *adapted, const struct example *example,
-                                  const char *answer, struct error *err);
 enum status prompt_open_request(struct adapted *adapted, struct error *err);
+
+/* The same on any list of tokens. The system turn holds the setting's system prompt, an empty line
+ * and `instruction`; USAGE when that alone fills the model's context. A worked example is a turn of
+ * the user and one of the assistant. */
+enum status prompt_add_instruction(const struct model *model, const struct setting *setting,
+                                   const char *instruction, struct tokens *ids, struct error *err);
+enum status prompt_add_example(const struct model *model, const char *input, const char *answer,
+                               struct tokens *ids, struct error *err);
 
 /* Appends one request: the example's text and the opening of the answer. */
 enum status prompt_request(const struct adapted *adapted, const struct example *example,

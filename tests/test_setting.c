@@ -43,10 +43,11 @@ static void test_tables(void **state)
         const char *names;
     } cases[] = {
         {&bare, "r rate form target_modules "},
-        {&prompting, "r rate form target_modules instruction "},
-        {&plain, "instruction "},
-        {&trained, "r rate form target_modules instruction learning_rate num_epochs batch_size "
-                   "lr_scheduler_type warmup_ratio weight_decay max_grad_norm "},
+        {&prompting, "r rate form target_modules instruction system_prompt "},
+        {&plain, "instruction system_prompt "},
+        {&trained,
+         "r rate form target_modules instruction system_prompt learning_rate num_epochs batch_size "
+         "lr_scheduler_type warmup_ratio weight_decay max_grad_norm "},
     };
     for (size_t c = 0; c < COUNT(cases); c++) {
         char names[512] = "";
@@ -121,7 +122,7 @@ static void test_refusals(void **state)
 {
     (void)state;
     static const char all[] = "expected name=value with one of the names r, rate, form, "
-                              "target_modules, instruction, learning_rate";
+                              "target_modules, instruction, system_prompt, learning_rate";
     static const struct {
         const char *assignment, *sentence;
     } cases[] = {
@@ -176,8 +177,9 @@ static void test_json(void **state)
     arena_init(&arena, NULL);
     struct setting setting = setting_default(&prompting), copy;
     setting_json(&setting, &json);
-    assert_string_equal(text_string(&json), "{\"form\":\"line\",\"instruction\":\"\",\"r\":8,"
-                                            "\"rate\":0.2,\"target_modules\":\"q_proj\"}");
+    assert_string_equal(text_string(&json),
+                        "{\"form\":\"line\",\"instruction\":\"\",\"r\":8,"
+                        "\"rate\":0.2,\"system_prompt\":\"\",\"target_modules\":\"q_proj\"}");
     static const char *const assignments[] = {"r=64", "rate=1e-5", "form=cosine",
                                               "target_modules=k_proj,v_proj",
                                               "instruction=\"\\\n\u00E9\u4E2D"};
@@ -185,9 +187,10 @@ static void test_json(void **state)
         assert_int_equal(setting_set(&setting, assignments[i], &arena, &err), OK);
     text_clear(&json);
     setting_json(&setting, &json);
-    assert_string_equal(text_string(&json),
-                        "{\"form\":\"cosine\",\"instruction\":\"\\\"\\\\\\n\u00E9\u4E2D\",\"r\":64,"
-                        "\"rate\":1e-5,\"target_modules\":\"k_proj,v_proj\"}");
+    assert_string_equal(
+        text_string(&json),
+        "{\"form\":\"cosine\",\"instruction\":\"\\\"\\\\\\n\u00E9\u4E2D\",\"r\":64,"
+        "\"rate\":1e-5,\"system_prompt\":\"\",\"target_modules\":\"k_proj,v_proj\"}");
     assert_int_equal(setting_parse(&prompting, text_string(&json), &copy, &arena, &err), OK);
     setting_json(&copy, &again);
     assert_string_equal(text_string(&again), text_string(&json));
