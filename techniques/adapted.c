@@ -73,10 +73,26 @@ void adapted_release(struct adapted *adapted)
 {
     if (!adapted)
         return;
+    for (int m = 0; m < adapted->member_count; m++)
+        adapted_release(adapted->members[m]);
+    free(adapted->members);
     tokens_release(&adapted->prefix);
     arena_release(&adapted->cache_arena);
     arena_release(&adapted->arena);
     free(adapted);
+}
+
+enum status adapted_add_member(struct adapted *adapted, const struct setting *setting,
+                               const struct material *material, struct error *err)
+{
+    struct adapted *member;
+    enum status status = adapted_create(&member, adapted->engine, setting, material, err);
+    if (status != OK)
+        return status;
+    size_t count = (size_t)adapted->member_count + 1;
+    adapted->members = memory_realloc(adapted->members, count * sizeof *adapted->members);
+    adapted->members[adapted->member_count++] = member;
+    return OK;
 }
 
 int adapted_declare(struct adapted *adapted, int rows, int cols, const char *format, ...)

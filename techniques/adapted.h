@@ -37,6 +37,13 @@ struct adapted {
     int past_rows;             /* keys and values that `attachment->past` puts before everything */
     struct label_trie *labels; /* how the labels spell; NULL when the answer is free text */
     int longest_answer;        /* tokens at which a free answer is cut */
+    double *prior; /* (labels) natural logarithms of what the prompt alone prefers; NULL: not
+                      calibrated, or not measured yet */
+
+    /* The same technique with further prompts: answers are the mean of all distributions, or the
+     * most frequent text. Owned. */
+    struct adapted **members;
+    int member_count;
 
     struct parameters parameters;
     size_t trained; /* values that training changes: parameters.count before adapted_settle */
@@ -54,6 +61,10 @@ enum status adapted_create(struct adapted **adapted, struct engine *engine,
                            const struct setting *setting, const struct material *material,
                            struct error *err);
 void adapted_release(struct adapted *adapted); /* NULL is fine */
+
+/* For techniques, inside prompt: adds a member with another setting of the same technique. */
+enum status adapted_add_member(struct adapted *adapted, const struct setting *setting,
+                               const struct material *material, struct error *err);
 
 /* For techniques, inside attach: declares a parameter and returns its index; after the last one
  * adapted_allocate makes the block, all zero. adapted_parameter gives one parameter's values. */
@@ -94,10 +105,12 @@ struct outcome {
     bool scored;        /* `probability` and `nll` are set */
     double probability; /* of the answer given */
     double nll;         /* of the true answer, nats */
-    float *probabilities; /* (labels), sum 1; NULL when the answer is free text */
-    const char *text;     /* free text, UTF-8; NULL for a label */
-    int request_tokens;   /* new tokens read for this request, shared prefix excluded */
-    int answer_tokens;    /* tokens generated */
+    float *probabilities;          /* (labels), sum 1; NULL when the answer is free text */
+    const char *text;              /* free text, UTF-8; NULL for a label */
+    int request_tokens;            /* new tokens read for this request, shared prefix excluded */
+    int answer_tokens;             /* tokens generated */
+    const struct outcome *members; /* (member_count + 1) what each prompt alone would have answered,
+                                      adapted's own first; NULL when there is only one */
 };
 
 /* Answers `count` examples; the arrays and texts of the outcomes live in `arena`. The same examples

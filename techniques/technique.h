@@ -24,6 +24,7 @@
 
 struct adapted;
 struct outcome;
+struct sequence;
 
 /* What a technique needs; `recommend` passes over it, with this reason, where it is missing. */
 enum technique_needs {
@@ -64,6 +65,13 @@ struct cost {
     size_t memory_bytes;        /* beyond the weights of the model */
 };
 
+/* What stands in front of one request, behind the shared start of the prompt. */
+struct retrieved {
+    const int32_t *ids;
+    int count;
+    int tokens; /* read to find it, for the cost of the request */
+};
+
 struct technique {
     const char *name;    /* "lora" */
     const char *family;  /* "baseline", "prompt", "head", "prompt_learning", "peft", "full" */
@@ -90,6 +98,13 @@ struct technique {
      * begins. NULL: the instruction alone (prompt_instruction). */
     enum status (*prompt)(struct adapted *adapted, const struct material *material,
                           struct error *err);
+
+    /* Puts something of its own in front of each request: `retrieved` (count), all zero before; ids
+     * live in `arena`. `sequences` are the requests as token ids. NULL: nothing. */
+    enum status (*retrieve)(struct adapted *adapted, const struct example *const *examples,
+                            const struct sequence *sequences, size_t count,
+                            struct retrieved *retrieved, struct arena *arena,
+                            const struct deadline *deadline, struct error *err);
 
     /* Declares and initialises the parameters and says where they attach. NULL: none. */
     enum status (*attach)(struct adapted *adapted, const struct material *material,
