@@ -100,6 +100,19 @@ enum status prompt_add_example(const struct model *model, const char *input, con
     return status;
 }
 
+enum status prompt_insert_example(const struct model *model, const char *input, const char *answer,
+                                  struct tokens *ids, struct error *err)
+{
+    const struct chat_format *chat = model->chat;
+    const struct tokenizer *tokenizer = model->tokenizer;
+    enum status status;
+    if ((status = tokenizer_encode(tokenizer, input, strlen(input), ids, NULL, err)) ||
+        (status = chat_close(chat, tokenizer, CHAT_USER, ids, err)) ||
+        (status = chat_turn(chat, tokenizer, CHAT_ASSISTANT, answer, strlen(answer), ids, err)))
+        return status;
+    return chat_open(chat, tokenizer, CHAT_USER, ids, err);
+}
+
 enum status prompt_begin(struct adapted *adapted, struct error *err)
 {
     struct text instruction = {0};

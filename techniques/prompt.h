@@ -34,6 +34,10 @@ enum status prompt_add_instruction(const struct model *model, const struct setti
 enum status prompt_add_example(const struct model *model, const char *input, const char *answer,
                                struct tokens *ids, struct error *err);
 
+/* A worked example where the user's turn is open already; opens the next one. */
+enum status prompt_insert_example(const struct model *model, const char *input, const char *answer,
+                                  struct tokens *ids, struct error *err);
+
 /* Appends one request: the example's text and the opening of the answer. */
 enum status prompt_request(const struct adapted *adapted, const struct example *example,
                            struct tokens *ids, struct error *err);

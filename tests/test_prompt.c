@@ -256,12 +256,15 @@ static void test_few_shot_refusals(void **state)
     subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
     check_refused(&s, "few_shot", "k=13", USAGE,
                   "few_shot: k=13 is more than the 12 training examples; expected 1 to 12");
+    check_refused(&s, "few_shot", "k=0", USAGE,
+                  "few_shot: k=0 is none of the 12 training examples; "
+                  "expected 1 to 12, or -1 for as many as suit");
     s.material.count = 3;
     check_refused(&s, "few_shot", "k=4", USAGE, "k=4 is more than the 3 training examples");
     s.material.count = 12;
     check_refused(&s, "few_shot", "k=12", USAGE,
                   "few_shot: k=12 worked examples take 356 tokens of a context of 256; expected at "
-                  "most half of it, so choose a smaller k");
+                  "most half of it, which k=1 to 3 do");
     struct adapted *adapted = subject_adapt(&s, technique("few_shot"), "k=2");
     int half = (int)adapted->prefix.count;
     adapted_release(adapted);
