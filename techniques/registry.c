@@ -5,18 +5,19 @@
 
 /* In the order of a report: baselines first, then by how much is trained. */
 static const struct technique *const registry[] = {
-    &majority,      /* baseline */
-    &zero_shot,     /* prompt */
-    &few_shot,      /* prompt */
-    &linear_probe,  /* head */
-    &prompt_tuning, /* prompt learning */
-    &p_tuning,      /* prompt learning */
-    &prefix_tuning, /* prompt learning */
-    &ia3,           /* peft */
-    &norm_tuning,   /* peft */
-    &lora,          /* peft */
-    &adapter,       /* peft */
-    &full_finetune, /* full */
+    &majority,         /* baseline */
+    &zero_shot,        /* prompt */
+    &few_shot,         /* prompt */
+    &chain_of_thought, /* prompt */
+    &linear_probe,     /* head */
+    &prompt_tuning,    /* prompt learning */
+    &p_tuning,         /* prompt learning */
+    &prefix_tuning,    /* prompt learning */
+    &ia3,              /* peft */
+    &norm_tuning,      /* peft */
+    &lora,             /* peft */
+    &adapter,          /* peft */
+    &full_finetune,    /* full */
 };
 
 const struct technique *technique_at(size_t index)

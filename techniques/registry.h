@@ -10,6 +10,7 @@
 extern const struct technique majority;
 extern const struct technique zero_shot;
 extern const struct technique few_shot;
+extern const struct technique chain_of_thought;
 extern const struct technique linear_probe;
 extern const struct technique prompt_tuning;
 extern const struct technique p_tuning;

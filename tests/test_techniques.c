@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "model/tokenizer.h"
 #include "techniques/labels.h"
 #include "techniques/prompt.h"
 #include "techniques/trainer.h"
@@ -36,7 +37,9 @@ struct recipe {
 #define BY_HEART "learning_rate=0.3;num_epochs=60;batch_size=8"
 
 static const struct recipe recipes[] = {
+    {"zero_shot", false, "", "calibration=none", NULL},
     {"few_shot", false, "", "k=3;order_seed=2", "k=13"},
+    {"chain_of_thought", false, "", "k=0;samples=3;temperature=0.9;max_new_tokens=20", "k=5"},
     {"prompt_tuning", false, BY_HEART, "num_virtual_tokens=5;prompt_tuning_init=RANDOM", NULL},
     {"p_tuning", false, "learning_rate=0.02;num_epochs=150;batch_size=8",
      "num_virtual_tokens=5;encoder_hidden_size=6;encoder_reparameterization_type=LSTM",
@@ -343,6 +346,14 @@ static struct workload workload_of(struct subject *s)
     for (size_t i = 0; i < s->data.count; i++) {
         w.input_tokens += sequences[i].request / (double)s->data.count;
         w.answer_tokens += sequences[i].answer / (double)s->data.count;
+        const char *rationale = s->data.examples[i].rationale;
+        struct tokens ids = {0};
+        if (rationale)
+            assert_int_equal(tokenizer_encode(s->model->tokenizer, rationale, strlen(rationale),
+                                              &ids, NULL, &err),
+                             OK);
+        w.rationale_tokens += (double)ids.count / (double)s->data.count;
+        tokens_release(&ids);
     }
     adapted_release(bare);
     return w;
