@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "evaluators/evaluate.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,6 +193,35 @@ static struct measured mean_nll(const struct prediction *predictions, size_t cou
     return measured(sum / (double)count);
 }
 
+/* Says how the answers of the single prompts would have done, where several answered together. */
+static enum status note_spread(const struct run *run, const struct outcome *answers,
+                               struct error *err)
+{
+    const struct evaluator *e = run->evaluator;
+    int members = run->adapted->member_count + 1;
+    double low = INFINITY, high = -INFINITY;
+    struct outcome *single = arena_alloc(run->arena, e->dev_count * sizeof *single);
+    struct prediction *predictions = arena_alloc(run->arena, e->dev_count * sizeof *predictions);
+    struct bootstrap options = {.resamples = 1, .seed = e->seed, .confidence = 0.95};
+    enum status status = OK;
+    for (int m = 0; m < members && status == OK; m++) {
+        struct metric_value value;
+        for (size_t i = 0; i < e->dev_count; i++)
+            single[i] = answers[i].members[m];
+        fill_predictions(e->data, e->data, e->split->dev, e->dev_count, single, predictions);
+        predictions_judge(e->metric, predictions, e->dev_count);
+        status = metric_measure(e->metric, predictions, e->dev_count, e->data->label_count, options,
+                                &value, err);
+        low = fmin(low, value.value);
+        high = fmax(high, value.value);
+    }
+    if (status == OK)
+        run->outcome->record.reason =
+            arena_printf(run->arena, "each of its %d prompts alone reaches %s %.3f to %.3f",
+                         members, e->metric->name, low, high);
+    return status;
+}
+
 static enum status score(const struct run *run, struct error *err)
 {
     const struct evaluator *e = run->evaluator;
@@ -216,7 +246,9 @@ static enum status score(const struct run *run, struct error *err)
     record->nll = mean_nll(outcome->predictions, outcome->count);
     record->tokens_per_request = measured(tokens / (double)e->dev_count);
     record->tokens_per_second_forward = measured(tokens / seconds);
-    return measure_latency(run, err);
+    if (run->adapted->member_count)
+        status = note_spread(run, answers, err);
+    return status == OK ? measure_latency(run, err) : status;
 }
 
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,

@@ -121,7 +121,8 @@ struct trial_record {
     int64_t id; /* from 1, in the order of planning */
     struct trial_key key;
     enum trial_status status;
-    const char *reason; /* "" when there is nothing to say */
+    const char *reason; /* why there is no result, or a note on it; "" when there is nothing to say
+                           (NULL in trial_finish means the same) */
 
     /* Who runs or ran it; written by the store alone. */
     const char *host;

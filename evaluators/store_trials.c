@@ -376,24 +376,26 @@ static enum status check_result(const struct store *store, const struct trial_re
 
 /* Inside a transaction, for a trial that is ours. */
 static enum status write_result(struct store *store, int64_t id, const struct sql_value *results,
-                                const struct trial_predictions *predictions, struct error *err)
+                                const char *note, const struct trial_predictions *predictions,
+                                struct error *err)
 {
-    struct sql_value values[RESULT_COUNT + 4];
+    struct sql_value values[RESULT_COUNT + 5];
     memcpy(values, results, RESULT_COUNT * sizeof *values);
     values[RESULT_COUNT] = sql_integer(id);
     values[RESULT_COUNT + 1] = sql_integer(clock_unix_ms());
     values[RESULT_COUNT + 2] = sql_integer((int64_t)predictions->dev_count);
     values[RESULT_COUNT + 3] = sql_integer((int64_t)predictions->test_count);
+    values[RESULT_COUNT + 4] = sql_text(note ? note : "");
     struct text statement = {0};
     text_add(&statement, "UPDATE trial SET ");
     columns_settings(TRIAL_COLUMNS, RESULT_COUNT, 1, &statement);
     text_printf(&statement,
-                ", status = 'done', reason = '', finished_ms = ?%d, heartbeat_ms = ?%d, "
+                ", status = 'done', reason = ?%d, finished_ms = ?%d, heartbeat_ms = ?%d, "
                 "dev_predictions = ?%d, test_predictions = ?%d WHERE id = ?%d",
-                RESULT_COUNT + 2, RESULT_COUNT + 2, RESULT_COUNT + 3, RESULT_COUNT + 4,
-                RESULT_COUNT + 1);
+                RESULT_COUNT + 5, RESULT_COUNT + 2, RESULT_COUNT + 2, RESULT_COUNT + 3,
+                RESULT_COUNT + 4, RESULT_COUNT + 1);
     enum status status =
-        sql_run(store->sql, text_string(&statement), values, RESULT_COUNT + 4, NULL, err);
+        sql_run(store->sql, text_string(&statement), values, RESULT_COUNT + 5, NULL, err);
     text_release(&statement);
     return status;
 }
@@ -418,7 +420,7 @@ enum status trial_finish(struct store *store, const struct trial_record *record,
         return status;
     status = trial_own(store, id, err);
     if (!status)
-        status = write_result(store, id, results, predictions, err);
+        status = write_result(store, id, results, record->reason, predictions, err);
     if (!status)
         status =
             predictions_insert(store, id, SIDE_DEV, predictions->dev, predictions->dev_count, err);

@@ -485,6 +485,10 @@ void write_text_trial(const struct report *report, struct report_style style, st
     add_trial_result(&page, trial);
     text_add(&setting, trial->setting);
     add_facts(&page, "Setting", &setting);
+    if (trial->note && *trial->note) {
+        text_add(&setting, trial->note);
+        add_facts(&page, "Note", &setting);
+    }
     add_trial_time(&page, trial);
     add_trial_space(&page, trial);
     text_add(out, "\n");
