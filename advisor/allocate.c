@@ -201,8 +201,7 @@ static enum status look(struct study *study, struct arena *arena, struct view *v
 
 /* ---- Running it ----------------------------------------------------------------------------- */
 
-/* Runs what was chosen. What makes the prompt too long is tried again with half as many worked
- * examples. */
+/* Runs what was chosen. */
 static enum status run_action(struct study *study, const struct view *view,
                               const struct policy_action *action, bool *settled, struct error *err)
 {
@@ -214,16 +213,10 @@ static enum status run_action(struct study *study, const struct view *view,
         setting_set_number(&setting, "learning_rate", arm->rates[action->rate], &study->arena);
     if (action->epochs)
         setting_set_number(&setting, "num_epochs", action->epochs, &study->arena);
-    double k = setting_has(&setting, "k") ? setting_number(&setting, "k") : 0;
-    for (k = fmin(k, (double)action->examples);; k = floor(k / 2)) {
-        if (k >= 1)
-            setting_set_number(&setting, "k", k, &study->arena);
-        enum status status =
-            run_trial(study, &setting, action->examples, PURPOSE_RUNG, true, &record, err);
-        *settled = is_settled(record.status);
-        if (status != OK || record.status != TRIAL_FAILED || k < 2)
-            return status;
-    }
+    enum status status =
+        run_trial(study, &setting, action->examples, PURPOSE_RUNG, true, &record, err);
+    *settled = is_settled(record.status);
+    return status;
 }
 
 enum status allocate_run(struct study *study, struct error *err)

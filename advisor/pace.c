@@ -71,13 +71,33 @@ static void learn_pace(const struct study *study, const struct technique *techni
             (t->trial_seconds.value - t->train_seconds.value) / (double)t->dev_predictions;
 }
 
+/* How many times the tokens of the bare model's request an answer of the technique takes, by its
+ * own prediction; at least 1. */
+static double relative_cost(const struct study *study, const struct technique *technique)
+{
+    struct setting setting = setting_default(technique);
+    double answer = study->data.label_count ? 1 : study->tokens_answer;
+    struct workload workload = {.model = study->model,
+                                .examples = study->split.train_count,
+                                .input_tokens = study->tokens_mean,
+                                .answer_tokens = answer,
+                                .rationale_tokens = study->tokens_rationale,
+                                .labels = study->data.label_count};
+    struct cost cost = {.request_tokens = workload.input_tokens + answer};
+    double before = cost.request_tokens;
+    if (technique->predict)
+        technique->predict(&setting, &workload, &cost);
+    return cost.request_tokens > before ? cost.request_tokens / before : 1;
+}
+
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
     double each = study->seconds_per_answer, token = any_token_seconds(study, trials);
     if (!(token > 0))
         token = training_factor * each / study->example_tokens;
-    struct pace pace = {.token = token, .read = each, .answer = each};
+    struct pace pace = {
+        .token = token, .read = each, .answer = each * relative_cost(study, technique)};
     for (size_t i = 0; i < trials->count; i++)
         if (trials->items[i].status == TRIAL_DONE &&
             !strcmp(trials->items[i].key.technique, technique->name))

@@ -205,10 +205,12 @@ static const char *remark(struct ranking *r, const struct candidate *c)
     bool one = list && strchr(list, ',') && rates_tried(r, c->technique) == 1;
     bool untested = !c->best->test_metric.known;
     if (!one && !untested)
-        return "";
+        return c->best->reason;
+    const char *own = *c->best->reason ? "; " : "";
     return sentence(
-        r, "%s%s%s", one ? "judged on one learning rate, for which alone there was time" : "",
-        one && untested ? "; " : "", untested ? "not tested, since the budget was used up" : "");
+        r, "%s%s%s%s%s", one ? "judged on one learning rate, for which alone there was time" : "",
+        one && untested ? "; " : "", untested ? "not tested, since the budget was used up" : "",
+        own, c->best->reason);
 }
 
 /* Gives a measured technique its place in the comparison. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "advisor/study.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "advisor/interrupt.h"
@@ -117,36 +118,51 @@ static enum status bare_model(struct study *study, struct adapted **adapted, str
     return adapted_create(adapted, study->engine, &setting, &material, err);
 }
 
+/* Adds the tokens of a text to `*sum`; NULL has none. */
+static enum status add_tokens(const struct study *study, const char *text, double *sum,
+                              struct error *err)
+{
+    struct tokens ids = {0};
+    enum status status = OK;
+    if (text)
+        status = tokenizer_encode(study->model->tokenizer, text, strlen(text), &ids, NULL, err);
+    *sum += (double)ids.count;
+    tokens_release(&ids);
+    return status;
+}
+
 /* Checks that each example of `data` fits the context, and takes its tokens. */
 static enum status read_tokens(struct study *study, const struct adapted *adapted,
                                const struct dataset *data, struct error *err)
 {
-    struct tokens ids = {0};
     struct arena arena;
     struct sequence *sequence;
-    double sum = 0;
+    double sum = 0, answers = 0, rationales = 0;
     enum status status = OK;
     arena_init(&arena, NULL);
     study->example_tokens = 0;
     for (size_t i = 0; i < data->count && status == OK; i++) {
         const struct example *example = &data->examples[i];
-        tokens_clear(&ids);
+        double before = sum;
         arena_clear(&arena);
         status = prompt_encode(adapted, &example, 1, true, &arena, &sequence, err);
         if (status == OK)
-            status = tokenizer_encode(study->model->tokenizer, example->input,
-                                      strlen(example->input), &ids, NULL, err);
+            status = add_tokens(study, example->input, &sum, err);
         if (status == OK)
+            status = add_tokens(study, example->rationale, &rationales, err);
+        if (status == OK) {
+            answers += sequence->answer;
             study->example_tokens += (double)(sequence->request + sequence->answer - 1);
-        sum += (double)ids.count;
-        if ((double)ids.count > study->tokens_max)
-            study->tokens_max = (double)ids.count;
+        }
+        study->tokens_max = fmax(study->tokens_max, sum - before);
     }
-    tokens_release(&ids);
     arena_release(&arena);
     study->tokens_mean = sum / (double)data->count;
     study->example_tokens /= (double)data->count;
     study->prefix_tokens = (double)adapted->prefix.count;
+    study->tokens_answer = answers / (double)data->count;
+    study->tokens_rationale =
+        rationales / (double)(data->rationale_count ? data->rationale_count : 1);
     return status == OK ? OK : error_prefix(err, "%s", data->path);
 }
 

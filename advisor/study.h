@@ -39,6 +39,8 @@ struct study {
     double tokens_mean, tokens_max; /* of the inputs, in the model's tokens */
     double example_tokens; /* mean of what a training example adds to a pass: request and answer */
     double prefix_tokens;  /* shared start of the bare model's prompts */
+    double tokens_answer;  /* mean of the targets */
+    double tokens_rationale;   /* mean of the worked solutions; 0 when there are none */
     double seconds_per_answer; /* of the bare model on these data, probed; 0: not known, since
                                   there was no time for a single answer */
 

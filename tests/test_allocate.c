@@ -504,7 +504,7 @@ static void test_failures_are_settled(void **state)
     end(&w);
 }
 
-/* Eight worked examples do not fit the tiny model; as many as fit are taken. */
+/* Eight worked examples do not fit the tiny model; as many as fit are taken at once. */
 static void test_fewer_worked_examples(void **state)
 {
     (void)state;
@@ -515,11 +515,9 @@ static void test_fewer_worked_examples(void **state)
     bench_rows(bench->data, 200, 5, 3);
     reopen(&w, "--budget 5m --techniques few_shot");
     run(&w);
-    assert_true(count(&w, "few_shot", TRIAL_FAILED) >= 1);
+    assert_int_equal(count(&w, "few_shot", TRIAL_FAILED), 0);
     assert_int_equal(count(&w, "few_shot", TRIAL_DONE), 1);
-    const struct trial_record *last = &w.trials.items[w.trials.count - 1];
-    assert_int_equal(last->status, TRIAL_DONE);
-    assert_null(strstr(last->key.setting, "\"k\":8"));
+    assert_int_equal(w.trials.count, 1);
     end(&w);
 }
 
