@@ -19,8 +19,8 @@
 #define CALIBRATION_HYPERPARAMETER                                                                 \
     {                                                                                              \
         .name = "calibration", .summary = "labels: divide out what the prompt alone prefers",      \
-        .kind = VALUE_CHOICE, .fallback = "none", .choices = "none|contextual",                    \
-        .search = "contextual"                                                                     \
+        .kind = VALUE_CHOICE, .fallback = "contextual", .choices = "none|contextual",              \
+        .search = "none"                                                                           \
     }
 
 /* True when the setting asks for it; false where a technique has no such setting. */

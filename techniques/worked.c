@@ -130,6 +130,12 @@ static enum status choose_given(const struct worked *w, size_t given, struct are
     enum status status = count_fitting(w, *rows, *k, 0, arena, &fitting, &tokens, err);
     if (status != OK || fitting == *k)
         return status;
+    if (!fitting)
+        return error_set(
+            err, USAGE,
+            "%s: k=%zu worked examples take %zu tokens of a context of %d; expected at "
+            "most half of it, which not even the first one does",
+            name, given, tokens, w->model->n_context);
     return error_set(err, USAGE,
                      "%s: k=%zu worked examples take %zu tokens of a context of %d; expected at "
                      "most half of it, which %s%zu do",

@@ -38,7 +38,7 @@ struct recipe {
 
 static const struct recipe recipes[] = {
     {"zero_shot", false, "", "calibration=none", NULL},
-    {"few_shot", false, "", "k=3;order_seed=2", "k=13"},
+    {"few_shot", false, "", "k=3;order_seed=2;calibration=none", "k=13"},
     {"chain_of_thought", false, "", "k=0;samples=3;temperature=0.9;max_new_tokens=20", "k=5"},
     {"prompt_tuning", false, BY_HEART, "num_virtual_tokens=5;prompt_tuning_init=RANDOM", NULL},
     {"p_tuning", false, "learning_rate=0.02;num_epochs=150;batch_size=8",
@@ -516,7 +516,8 @@ static void test_start(void **state)
         for (size_t task = 0; recipe_of(t)->starts_bare && task < COUNT(tasks); task++) {
             if (!open_task(&s, t, task, 1))
                 continue;
-            struct adapted *bare = subject_adapt(&s, technique_find("zero_shot"), "");
+            struct adapted *bare =
+                subject_adapt(&s, technique_find("zero_shot"), "calibration=none");
             struct adapted *adapted = subject_adapt(&s, t, recipe_of(t)->variant);
             assert_true(adapted->parameters.count > 0);
             check_same_outcomes(&s, subject_answer(&s, adapted), subject_answer(&s, bare));
