@@ -360,6 +360,24 @@ static enum status decide(const struct chains *c, size_t i, struct outcome *outc
     return OK;
 }
 
+/* The chains of all requests. What is drawn is keyed by the line and the chain, so that no other
+ * request has a part in it. */
+static struct stream *open_streams(const struct adapted *adapted,
+                                   const struct example *const *examples,
+                                   const struct sequence *sequences, size_t count,
+                                   struct arena *arena)
+{
+    const struct thinking *self = adapted->self;
+    size_t samples = (size_t)self->samples;
+    struct stream *streams = arena_alloc(arena, count * samples * sizeof *streams);
+    for (size_t i = 0; i < count * samples; i++) {
+        uint64_t index = (uint64_t)examples[i / samples]->line * MOST_SAMPLES + i % samples;
+        streams[i] = generate_stream(adapted, &sequences[i / samples], self->longest, arena);
+        streams[i].random = random_stream(self->seed, "chain_of_thought chain", index);
+    }
+    return streams;
+}
+
 static enum status answer(struct adapted *adapted, const struct example *const *examples,
                           size_t count, struct outcome *outcomes, struct arena *arena,
                           const struct deadline *deadline, struct error *err)
@@ -370,13 +388,7 @@ static enum status answer(struct adapted *adapted, const struct example *const *
     enum status status = prompt_encode(adapted, examples, count, false, arena, &sequences, err);
     if (status != OK)
         return status;
-    struct stream *streams = arena_alloc(arena, count * samples * sizeof *streams);
-    for (size_t i = 0; i < count * samples; i++) {
-        /* Keyed by the line and the chain: no other request has a part in what is drawn. */
-        uint64_t index = (uint64_t)examples[i / samples]->line * MOST_SAMPLES + i % samples;
-        streams[i] = generate_stream(adapted, &sequences[i / samples], self->longest, arena);
-        streams[i].random = random_stream(self->seed, "chain_of_thought chain", index);
-    }
+    struct stream *streams = open_streams(adapted, examples, sequences, count, arena);
     status = generate_run(adapted, streams, count * samples, self->longest, self->temperature,
                           deadline, err);
     struct chains chains = {.adapted = adapted,

@@ -150,6 +150,27 @@ static void test_keys(void **state)
     subject_close(&s);
 }
 
+/* No two chains draw the same. */
+static void test_streams(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct sequence *sequences;
+    struct error err;
+    struct adapted *adapted = think(&s, data_texts, TASK_GENERATION, 1, several);
+    assert_int_equal(
+        prompt_encode(adapted, s.examples, s.data.count, false, &s.arena, &sequences, &err), OK);
+    const struct stream *streams =
+        open_streams(adapted, s.examples, sequences, s.data.count, &s.arena);
+    for (size_t i = 0; i < 5 * s.data.count; i++) {
+        assert_ptr_equal(streams[i].prompt, sequences[i / 5].ids);
+        for (size_t j = 0; j < i; j++)
+            assert_true(streams[i].random.state != streams[j].random.state);
+    }
+    adapted_release(adapted);
+    subject_close(&s);
+}
+
 /* All chains of one request, and the longest they can be. */
 static void test_costs(void **state)
 {
@@ -272,10 +293,11 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vote),    cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_costs),   cmocka_unit_test(test_undecided),
-        cmocka_unit_test(test_context), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_vote),      cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_streams),   cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_undecided), cmocka_unit_test(test_context),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -435,6 +435,29 @@ static void test_a_setting_that_cannot_work(void **state)
     fixture_close(&f);
 }
 
+/* Several prompts that answer together: the note says how each would have done, and the metric of
+ * one asked for alone lies between. */
+static void test_spread_is_noted(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_classes(&f, 2);
+    f.model->n_context = 1024; /* room for three examples */
+    struct setting setting = setting_of("few_shot");
+    setting_set_number(&setting, "k", 3, &f.arena);
+    struct trial_outcome one = must_run(&f, &setting, 16);
+    assert_null(one.record.reason);
+    setting_set_number(&setting, "orders", 4, &f.arena);
+    struct trial_outcome four = must_run(&f, &setting, 16);
+    double low, high;
+    assert_int_equal(sscanf(four.record.reason,
+                            "each of its 4 prompts alone reaches accuracy %lf to %lf", &low, &high),
+                     2);
+    assert_true(low <= one.record.metric.value + 5e-4 && one.record.metric.value <= high + 5e-4);
+    assert_true(four.record.tokens_per_request.value == 4 * one.record.tokens_per_request.value);
+    fixture_close(&f);
+}
+
 /* ---- Memory --------------------------------------------------------------------------------- */
 
 static double peak_of(struct fixture *f, const char *name)
@@ -509,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_many_answers),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_a_setting_that_cannot_work),
+        cmocka_unit_test(test_spread_is_noted),
         cmocka_unit_test(test_peak_memory_is_repeatable),
         cmocka_unit_test(test_threads_make_no_difference),
     };
