@@ -14,6 +14,7 @@
 
 #include "advisor/allocate.h"
 #include "advisor/rank.h"
+#include "tests/fixture.h"
 #include "tests/study_support.h"
 
 enum { DEV = 200, CLASSES = 4 };
@@ -45,6 +46,7 @@ static void begin(struct made_up *m, const char *words)
     study->evaluator.data = &study->data;
     study->evaluator.metric =
         m->desk.options.metric ? m->desk.options.metric : metric_find("accuracy");
+    study->model = fixture_model(FIXTURES "tiny.gguf");
     study->path = arena_strdup(&study->arena, m->bench.data);
     study->spent_before = study->spent_saved = 100;
     desk_must(store_open(study->path, STORE_CREATE, &study->store, &m->err), &m->err);
@@ -53,6 +55,7 @@ static void begin(struct made_up *m, const char *words)
 static void end(struct made_up *m)
 {
     store_close(m->desk.study.store);
+    model_free(m->desk.study.model);
     arena_release(&m->desk.study.arena);
     options_release(&m->desk.options);
     bench_leave(&m->bench);

@@ -861,7 +861,7 @@ static void test_merged(void **state)
             continue;
         merged++;
         open_any(&s, t, 2);
-        struct adapted *bare = subject_adapt(&s, technique_find("zero_shot"), "");
+        struct adapted *bare = subject_adapt(&s, technique_find("zero_shot"), "calibration=none");
         struct adapted *adapted = subject_adapt(&s, t, recipe_of(t)->by_heart);
         learn(&s, adapted);
         const struct outcome *want = subject_answer(&s, adapted);
