@@ -2,28 +2,53 @@
 #include "evaluators/answers.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "datasets/numbers.h"
 
 /* ---- Normalised texts ----------------------------------------------------------------------- */
 
-static bool is_white(uint32_t code)
+bool answer_is_space(uint32_t code)
 {
-    return code == ' ' || (code >= '\t' && code <= '\r') || code == 0xA0 || code == 0x1680 ||
-           (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 ||
-           code == 0x202F || code == 0x205F || code == 0x3000;
+    return code == ' ' || (code >= '\t' && code <= '\r') || (code >= 0x1C && code <= 0x1F) ||
+           code == 0x85 || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) ||
+           code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
 }
 
-static uint32_t lower(uint32_t code)
+/* Latin Extended-A: small letters follow their capitals, which are even in some stretches and odd
+ * in others. */
+static uint32_t lower_extended(uint32_t code)
+{
+    bool odd = (code >= 0x139 && code <= 0x148) || code >= 0x179;
+    if (code == 0x130 || code == 0x138 || code == 0x149 || code == 0x17F)
+        return code;
+    if (code == 0x178)
+        return 0xFF;
+    return (code & 1) == odd ? code + 1 : code;
+}
+
+static uint32_t lower_greek(uint32_t code)
+{
+    if ((code >= 0x391 && code <= 0x3AB && code != 0x3A2)) /* 3A2 is not assigned */
+        return code + 0x20;
+    if (code >= 0x388 && code <= 0x38A) /* with an accent */
+        return code + 0x25;
+    return code == 0x386                    ? 0x3AC
+           : code == 0x38C                  ? 0x3CC
+           : code == 0x38E || code == 0x38F ? code + 0x3F
+                                            : code;
+}
+
+uint32_t answer_lower(uint32_t code)
 {
     if (code >= 'A' && code <= 'Z')
         return code + 0x20;
     if (code >= 0xC0 && code <= 0xDE && code != 0xD7) /* Latin-1 without the multiplication sign */
         return code + 0x20;
-    if (code >= 0x391 && code <= 0x3A9 && code != 0x3A2) /* Greek; 3A2 is not assigned */
-        return code + 0x20;
+    if (code >= 0x100 && code <= 0x17F)
+        return lower_extended(code);
+    if (code >= 0x386 && code <= 0x3AB)
+        return lower_greek(code);
     if (code >= 0x410 && code <= 0x42F) /* Cyrillic */
         return code + 0x20;
     if (code >= 0x400 && code <= 0x40F)
@@ -40,7 +65,7 @@ static void fold(const char *text, struct text *out)
         uint32_t code;
         int skip = 0;
         int bytes = utf8_decode(text + i, length - i, &code, &skip);
-        if (bytes > 0 && is_white(code)) {
+        if (bytes > 0 && answer_is_space(code)) {
             space = out->length > 0;
         } else {
             if (space)
@@ -48,7 +73,7 @@ static void fold(const char *text, struct text *out)
             space = false;
             char encoded[4];
             if (bytes > 0)
-                text_append(out, encoded, (size_t)utf8_encode(lower(code), encoded));
+                text_append(out, encoded, (size_t)utf8_encode(answer_lower(code), encoded));
             else
                 text_append(out, text + i, (size_t)skip);
         }

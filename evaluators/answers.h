@@ -6,13 +6,22 @@
 #define EVALUATORS_ANSWERS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/text.h"
 
-/* What two answers are compared by. Runs of white space (ASCII, no-break and typographic spaces)
+/* White space as Unicode and Python have it: ASCII with the separators 1C to 1F, no-break and
+ * typographic spaces. */
+bool answer_is_space(uint32_t code);
+
+/* The small letter of a capital in ASCII, Latin-1, Latin Extended-A (but the I with a dot, whose
+ * small letter depends on the language), Greek or Cyrillic; other characters are kept. */
+uint32_t answer_lower(uint32_t code);
+
+/* What two answers are compared by. Runs of white space (answer_is_space)
  * become one space and vanish at both ends; quotation marks around the whole, and full stops,
  * commas, colons, semicolons, exclamation and question marks at the end vanish, as long as
- * something else remains; letters become small in ASCII, Latin-1, Greek and Cyrillic. Accents,
+ * something else remains; letters become small (answer_lower). Accents,
  * articles and word order stay. `out` is cleared first. */
 void answer_normalise(const char *text, struct text *out);
 

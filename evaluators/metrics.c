@@ -7,6 +7,8 @@
 
 #include "base/memory.h"
 #include "evaluators/answers.h"
+#include "evaluators/slots.h"
+#include "evaluators/text_metrics.h"
 
 /* ---- Scores of single predictions ----------------------------------------------------------- */
 
@@ -49,6 +51,36 @@ static void numeric_scores(const struct prediction *predictions, size_t count, s
     (void)classes;
     for (size_t i = 0; i < count; i++)
         scores[i] = number_is_right(&predictions[i]);
+}
+
+static bool json_is_right(const struct prediction *prediction)
+{
+    return prediction->text && prediction->target &&
+           slots_equal(prediction->text, prediction->target);
+}
+
+static void json_scores(const struct prediction *predictions, size_t count, size_t classes,
+                        double *scores)
+{
+    (void)classes;
+    for (size_t i = 0; i < count; i++)
+        scores[i] = json_is_right(&predictions[i]);
+}
+
+static void token_f1_scores(const struct prediction *predictions, size_t count, size_t classes,
+                            double *scores)
+{
+    (void)classes;
+    for (size_t i = 0; i < count; i++)
+        scores[i] = text_token_f1(predictions[i].text, predictions[i].target);
+}
+
+static void rouge_l_scores(const struct prediction *predictions, size_t count, size_t classes,
+                           double *scores)
+{
+    (void)classes;
+    for (size_t i = 0; i < count; i++)
+        scores[i] = text_rouge_l(predictions[i].text, predictions[i].target);
 }
 
 static void brier_scores(const struct prediction *predictions, size_t count, size_t classes,
@@ -198,6 +230,71 @@ static double matthews(const struct prediction *predictions, size_t count, size_
     return spread > 0 ? (hits * total - both) / sqrt(spread) : 0;
 }
 
+/* ---- Sums ----------------------------------------------------------------------------------- */
+
+/* The value of a metric that is made of sums. */
+static double value_of_sums(void (*contribute)(const struct prediction *, double *),
+                            double (*from_sums)(const double *), size_t sum_count,
+                            const struct prediction *predictions, size_t count)
+{
+    double sums[MOST_SUMS] = {0}, own[MOST_SUMS];
+    for (size_t i = 0; i < count; i++) {
+        contribute(&predictions[i], own);
+        for (size_t s = 0; s < sum_count; s++)
+            sums[s] += own[s];
+    }
+    return from_sums(sums);
+}
+
+enum { SLOT_SUMS = 2, NLL_SUMS = 2 };
+
+static void slot_sums(const struct prediction *prediction, double *sums)
+{
+    struct slot_counts counts = slots_compare(prediction->text, prediction->target);
+    sums[0] = (double)counts.hits;
+    sums[1] = (double)(counts.answered + counts.expected);
+}
+
+static double slot_f1_of(const double *sums)
+{
+    return sums[1] > 0 ? 2 * sums[0] / sums[1] : 1;
+}
+
+static double slot_f1(const struct prediction *predictions, size_t count, size_t classes)
+{
+    (void)classes;
+    return value_of_sums(slot_sums, slot_f1_of, SLOT_SUMS, predictions, count);
+}
+
+static void chrf_sums(const struct prediction *prediction, double *sums)
+{
+    text_chrf_count(prediction->text, prediction->target, sums);
+}
+
+static double chrf(const struct prediction *predictions, size_t count, size_t classes)
+{
+    (void)classes;
+    return value_of_sums(chrf_sums, text_chrf, CHRF_COUNTS, predictions, count);
+}
+
+static void nll_sums(const struct prediction *prediction, double *sums)
+{
+    double tokens = prediction->nll_tokens > 0 ? prediction->nll_tokens : 1;
+    sums[0] = prediction->nll * tokens;
+    sums[1] = tokens;
+}
+
+static double perplexity_of(const double *sums)
+{
+    return exp(sums[0] / sums[1]);
+}
+
+static double perplexity(const struct prediction *predictions, size_t count, size_t classes)
+{
+    (void)classes;
+    return value_of_sums(nll_sums, perplexity_of, NLL_SUMS, predictions, count);
+}
+
 /* ---- Calibration and means ------------------------------------------------------------------ */
 
 static double calibration_error(const struct prediction *predictions, size_t count, size_t classes)
@@ -242,6 +339,21 @@ static double exact_match(const struct prediction *predictions, size_t count, si
 static double numeric_match(const struct prediction *predictions, size_t count, size_t classes)
 {
     return mean_score(numeric_scores, predictions, count, classes);
+}
+
+static double json_match(const struct prediction *predictions, size_t count, size_t classes)
+{
+    return mean_score(json_scores, predictions, count, classes);
+}
+
+static double token_f1(const struct prediction *predictions, size_t count, size_t classes)
+{
+    return mean_score(token_f1_scores, predictions, count, classes);
+}
+
+static double rouge_l(const struct prediction *predictions, size_t count, size_t classes)
+{
+    return mean_score(rouge_l_scores, predictions, count, classes);
 }
 
 static double brier(const struct prediction *predictions, size_t count, size_t classes)
@@ -291,7 +403,8 @@ static const struct metric METRICS[] = {
      .proportion = true,
      .input = INPUT_TEXT,
      .value = exact_match,
-     .scores = exact_scores},
+     .scores = exact_scores,
+     .right = text_is_right},
     {.name = "numeric_match",
      .title = "Numeric match",
      .unit = "share",
@@ -299,7 +412,53 @@ static const struct metric METRICS[] = {
      .proportion = true,
      .input = INPUT_TEXT,
      .value = numeric_match,
-     .scores = numeric_scores},
+     .scores = numeric_scores,
+     .right = number_is_right},
+    {.name = "json_match",
+     .title = "JSON match",
+     .unit = "share",
+     .higher_is_better = true,
+     .proportion = true,
+     .input = INPUT_JSON,
+     .value = json_match,
+     .scores = json_scores,
+     .right = json_is_right},
+    {.name = "slot_f1",
+     .title = "Slot F1",
+     .unit = "share",
+     .higher_is_better = true,
+     .input = INPUT_JSON,
+     .value = slot_f1,
+     .sum_count = SLOT_SUMS,
+     .contribute = slot_sums,
+     .from_sums = slot_f1_of,
+     .right = json_is_right},
+    {.name = "token_f1",
+     .title = "Token F1",
+     .unit = "share",
+     .higher_is_better = true,
+     .input = INPUT_TEXT,
+     .value = token_f1,
+     .scores = token_f1_scores,
+     .right = text_is_right},
+    {.name = "rouge_l",
+     .title = "ROUGE-L",
+     .unit = "share",
+     .higher_is_better = true,
+     .input = INPUT_TEXT,
+     .value = rouge_l,
+     .scores = rouge_l_scores,
+     .right = text_is_right},
+    {.name = "chrf",
+     .title = "chrF2",
+     .unit = "share",
+     .higher_is_better = true,
+     .input = INPUT_TEXT,
+     .value = chrf,
+     .sum_count = CHRF_COUNTS,
+     .contribute = chrf_sums,
+     .from_sums = text_chrf,
+     .right = text_is_right},
     {.name = "brier",
      .title = "Brier score",
      .unit = "squared error",
@@ -317,6 +476,14 @@ static const struct metric METRICS[] = {
      .input = INPUT_NLL,
      .value = nll,
      .scores = nll_scores},
+    {.name = "perplexity",
+     .title = "Perplexity",
+     .unit = "perplexity",
+     .input = INPUT_NLL,
+     .value = perplexity,
+     .sum_count = NLL_SUMS,
+     .contribute = nll_sums,
+     .from_sums = perplexity_of},
 };
 
 size_t metric_count(void)
@@ -340,155 +507,13 @@ const struct metric *metric_find(const char *name)
 void predictions_judge(const struct metric *metric, struct prediction *predictions, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (metric->scores == exact_scores)
-            predictions[i].correct = text_is_right(&predictions[i]);
-        else if (metric->scores == numeric_scores)
-            predictions[i].correct = number_is_right(&predictions[i]);
+        struct prediction *p = &predictions[i];
+        bool free_text = p->truth == NO_LABEL && p->label == NO_LABEL && p->text && p->target;
+        if (metric->right)
+            p->correct = metric->right(p);
+        else if (free_text && metric->input == INPUT_NLL)
+            p->correct = text_is_right(p);
         else
-            predictions[i].correct = label_is_right(&predictions[i]);
+            p->correct = label_is_right(p);
     }
-}
-
-/* ---- Measuring ------------------------------------------------------------------------------ */
-
-static bool is_class(int label, size_t classes)
-{
-    return label >= 0 && (size_t)label < classes;
-}
-
-/* NULL when the class probabilities are sound, otherwise what is wrong with them. */
-static const char *probabilities_fault(const struct prediction *prediction, size_t classes)
-{
-    const double slack = 1e-3; /* single precision over many classes */
-    if (!prediction->probabilities)
-        return "it has no class probabilities";
-    double sum = 0;
-    for (size_t c = 0; c < classes; c++) {
-        double p = prediction->probabilities[c];
-        if (!(p >= 0 && p <= 1 + slack))
-            return "a class probability is outside 0 to 1 or not a number";
-        sum += p;
-    }
-    return fabs(sum - 1) <= slack ? NULL : "its class probabilities do not add up to 1";
-}
-
-/* NULL when `prediction` holds what the metric reads, otherwise what is wrong. */
-static const char *fault_of(const struct metric *metric, const struct prediction *prediction,
-                            size_t classes)
-{
-    const double rounding = 1e-6;
-    bool labels = metric->input == INPUT_LABELS || metric->input == INPUT_PROBABILITIES;
-    if (labels && !is_class(prediction->truth, classes))
-        return "its true class is missing or unknown";
-    switch (metric->input) {
-    case INPUT_LABELS:
-        if (prediction->label != NO_LABEL && !is_class(prediction->label, classes))
-            return "the class answered is unknown";
-        return NULL;
-    case INPUT_TEXT:
-        return prediction->text && prediction->target ? NULL : "it lacks a text or a target";
-    case INPUT_CORRECT:
-        if (!prediction->scored)
-            return "it has no probability";
-        if (!(prediction->probability >= 0 && prediction->probability <= 1 + rounding))
-            return "its probability is outside 0 to 1 or not a number";
-        return NULL;
-    case INPUT_PROBABILITIES:
-        return probabilities_fault(prediction, classes);
-    case INPUT_NLL:
-        if (!prediction->scored)
-            return "it has no log-likelihood";
-        if (!(prediction->nll >= -rounding && isfinite(prediction->nll)))
-            return "its log-likelihood is above 0 or not a finite number";
-        return NULL;
-    }
-    return "the metric is unknown";
-}
-
-static enum status check_inputs(const struct metric *metric, const struct prediction *predictions,
-                                size_t count, size_t classes, struct error *err)
-{
-    if (count == 0)
-        return error_set(err, FAILED, "%s cannot be computed: there are no predictions",
-                         metric->name);
-    for (size_t i = 0; i < count; i++) {
-        const char *fault = fault_of(metric, &predictions[i], classes);
-        if (fault)
-            return error_set(err, FAILED,
-                             "%s cannot be computed: the prediction for example %lld is unusable, "
-                             "%s",
-                             metric->name, (long long)predictions[i].example, fault);
-    }
-    return OK;
-}
-
-/* What a resample is computed from. */
-struct resampled {
-    const struct metric *metric;
-    const struct prediction *predictions;
-    size_t classes;
-    struct prediction *drawn; /* room for one resample */
-    const double *scores;     /* NULL when the value is no plain mean of scores */
-};
-
-static double resampled_value(const void *context, const size_t *index, size_t count)
-{
-    const struct resampled *resampled = context;
-    for (size_t i = 0; i < count; i++)
-        resampled->drawn[i] = resampled->predictions[index[i]];
-    return resampled->metric->value(resampled->drawn, count, resampled->classes);
-}
-
-static double resampled_score(const void *context, const size_t *index, size_t count)
-{
-    const struct resampled *resampled = context;
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += resampled->scores[index[i]];
-    return sum / (double)count;
-}
-
-/* Scores of labels depend on the other predictions (class weights), all others stand alone. */
-static struct interval resampled_interval(struct resampled resampled, size_t count,
-                                          struct bootstrap options)
-{
-    const struct metric *metric = resampled.metric;
-    struct interval interval;
-    if (metric->scores && metric->input != INPUT_LABELS) {
-        double *scores = memory_alloc(count * sizeof *scores);
-        metric->scores(resampled.predictions, count, resampled.classes, scores);
-        resampled.scores = scores;
-        interval = bootstrap_interval(resampled_score, &resampled, count, options);
-        free(scores);
-    } else {
-        resampled.drawn = memory_alloc(count * sizeof *resampled.drawn);
-        interval = bootstrap_interval(resampled_value, &resampled, count, options);
-        free(resampled.drawn);
-    }
-    return interval;
-}
-
-enum status metric_measure(const struct metric *metric, const struct prediction *predictions,
-                           size_t count, size_t classes, struct bootstrap options,
-                           struct metric_value *result, struct error *err)
-{
-    if (options.resamples == 0 || !(options.confidence > 0 && options.confidence < 1))
-        return error_set(err, FAILED,
-                         "%s cannot be computed: a confidence between 0 and 1 and at "
-                         "least one resample are needed",
-                         metric->name);
-    enum status status = check_inputs(metric, predictions, count, classes, err);
-    if (status)
-        return status;
-    double value = metric->value(predictions, count, classes);
-    struct interval interval;
-    if (metric->proportion) {
-        int64_t hits = (int64_t)llround(value * (double)count);
-        interval = wilson_interval(hits, (int64_t)count, options.confidence);
-    } else {
-        struct resampled resampled = {metric, predictions, classes, NULL, NULL};
-        interval = resampled_interval(resampled, count, options);
-    }
-    *result = (struct metric_value){value, fmin(interval.low, value), fmax(interval.high, value)};
-    return OK;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "evaluators/statistics.h"
 
 enum { NO_LABEL = -1 }; /* as truth: the example has no class; as label: no valid answer */
@@ -27,6 +28,8 @@ struct prediction {
     bool scored;                /* `probability` and `nll` are set */
     double probability;         /* of the answer given, 0 .. 1 */
     double nll;                 /* of the true answer, nats, mean over its tokens, >= 0 */
+    int nll_tokens;             /* how many tokens that is: free text, where `nll` then is set even
+                                 * if not `scored`; 0 for a label, which counts as one */
     const char *text;           /* text answered, UTF-8, or NULL */
     const char *target;         /* text expected, UTF-8, or NULL */
     const float *probabilities; /* (classes), sum 1, or NULL */
@@ -36,15 +39,18 @@ struct prediction {
 enum metric_input {
     INPUT_LABELS,        /* truth, label */
     INPUT_TEXT,          /* text, target */
+    INPUT_JSON,          /* text, target, which is a JSON object or list */
     INPUT_CORRECT,       /* correct, probability */
     INPUT_PROBABILITIES, /* truth, probabilities */
     INPUT_NLL            /* nll */
 };
 
+enum { MOST_SUMS = 18 }; /* numbers that one prediction gives to a metric that is made of sums */
+
 struct metric {
     const char *name;  /* as on the command line and in the store */
     const char *title; /* for people */
-    const char *unit;  /* "share", "coefficient", "nats", "squared error" */
+    const char *unit;  /* "share", "coefficient", "nats", "squared error", "perplexity" */
     bool higher_is_better;
     bool proportion; /* mean of 0/1 scores: Wilson interval; otherwise bootstrap */
     enum metric_input input;
@@ -53,9 +59,18 @@ struct metric {
     double (*value)(const struct prediction *predictions, size_t count, size_t classes);
 
     /* One score for each prediction, whose mean is the value; NULL where there is none
-     * (macro_f1, matthews, calibration_error). */
+     * (macro_f1, matthews, calibration_error, and what is made of sums). */
     void (*scores)(const struct prediction *predictions, size_t count, size_t classes,
                    double *scores);
+
+    /* Of a metric that is made of sums over the predictions (slot_f1, chrf, perplexity): how many
+     * sums, what one prediction gives to each, and the value. Otherwise 0 and NULL. */
+    size_t sum_count; /* at most MOST_SUMS */
+    void (*contribute)(const struct prediction *prediction, double *sums);
+    double (*from_sums)(const double *sums);
+
+    /* When one answer is right by this metric, where that is not "the label is the true one". */
+    bool (*right)(const struct prediction *prediction);
 };
 
 /* accuracy            share of label == truth; "no answer" is wrong
@@ -65,10 +80,18 @@ struct metric {
  *                     answer" is a further class
  * exact_match         share of texts equal to their target (answer_equals)
  * numeric_match       share of texts whose number is that of the target (answer_equals_number)
+ * json_match          share of texts that are JSON with the slots of the target (slots_equal)
+ * slot_f1             2 hits / (answered + expected) over all slots of all examples, the micro
+ *                     average (slots_compare); 1 when there are none on either side
+ * token_f1            mean F1 of words (text_token_f1)
+ * rouge_l             mean F1 of the longest common sequence of words (text_rouge_l)
+ * chrf                chrF2 of the whole: n-grams counted over all examples (text_chrf)
  * brier               mean over examples of sum over classes of (p - y)^2, 0 .. 2 (Brier 1950)
  * calibration_error   expected calibration error: 10 equal bins (0, 0.1] .. (0.9, 1] of
  *                     `probability`, mean of |share correct - mean probability| weighted by size
  * nll                 mean negative log-likelihood of the truth, nats for each token
+ * perplexity          exp of the negative log-likelihood for each token, all tokens of all true
+ *                     answers together
  *
  * The rows of the table, 0 .. metric_count() - 1, in this order. */
 size_t metric_count(void);
@@ -90,8 +113,20 @@ enum status metric_measure(const struct metric *metric, const struct prediction 
                            size_t count, size_t classes, struct bootstrap options,
                            struct metric_value *result, struct error *err);
 
-/* Sets `correct`: texts compared for exact_match and numeric_match, label == truth for all other
- * metrics. */
+/* A metric and some predictions, prepared so that its value on many resamples of them is cheap:
+ * what stands alone is worked out once for each prediction. Lives in `arena`, and the predictions
+ * must outlive it; for one thread. They hold what the metric reads (metric_measure has checked). */
+struct metric_sample;
+struct metric_sample *metric_sample_create(const struct metric *metric,
+                                           const struct prediction *predictions, size_t count,
+                                           size_t classes, struct arena *arena);
+
+/* The value over predictions index[0 .. count - 1], with repetitions; `count` at most that of the
+ * sample and >= 1. */
+double metric_sample_value(const struct metric_sample *sample, const size_t *index, size_t count);
+
+/* Sets `correct`: texts, numbers or JSON compared where the metric compares them, label == truth
+ * otherwise. For metrics of likelihood of an example without classes its texts are compared. */
 void predictions_judge(const struct metric *metric, struct prediction *predictions, size_t count);
 
 /* ---- Confusion ------------------------------------------------------------------------------ */

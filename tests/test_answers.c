@@ -42,6 +42,8 @@ static void test_normalise(void **state)
         {"\u0391\u0398\u0397\u039D\u0391", "\u03B1\u03B8\u03B7\u03BD\u03B1"},
         {"\u041C\u041E\u0421\u041A\u0412\u0410 \u0401",
          "\u043C\u043E\u0441\u043A\u0432\u0430 \u0451"},
+        {"\u0141\u00D3D\u0179 \u0130 \u0178 \u0160", "\u0142\u00F3d\u017A \u0130 \u00FF \u0161"},
+        {"\u0386\u0389\u038C\u038E\u03AA", "\u03AC\u03AE\u03CC\u03CD\u03CA"},
         {"A\xFF\xC3", "a\xFF\xC3"}, /* no UTF-8: kept */
     };
     struct text out = {0};

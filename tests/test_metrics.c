@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "evaluators/metrics.h"
 
 static const struct bootstrap OPTIONS = {.resamples = 500, .seed = 1, .confidence = 0.95};
@@ -105,7 +106,7 @@ static void check_values(const struct example_set *set)
         assert_true(found.low <= found.value && found.value <= found.high);
         checked++;
     }
-    assert_int_equal(checked, 7);
+    assert_int_equal(checked, 8);
 }
 
 static void test_values(void **state)
@@ -270,12 +271,75 @@ static void test_text_metrics(void **state)
     assert_false(predictions[0].correct); /* no answer is not the missing truth */
 }
 
+/* A free text counts by its tokens, a label as one. */
+static void test_perplexity(void **state)
+{
+    (void)state;
+    struct prediction predictions[] = {
+        {.truth = NO_LABEL,
+         .label = NO_LABEL,
+         .nll = 1,
+         .nll_tokens = 3,
+         .text = "a",
+         .target = "A"},
+        {.truth = NO_LABEL,
+         .label = NO_LABEL,
+         .nll = 2,
+         .nll_tokens = 1,
+         .text = "a",
+         .target = "b"},
+        {.truth = 0, .label = 1, .nll = 4, .scored = true},
+    };
+    const struct metric *perplexity = metric_find("perplexity");
+    struct metric_value found;
+    assert_int_equal(metric_measure(perplexity, predictions, 2, 0, OPTIONS, &found, NULL), OK);
+    assert_true(near(found.value, exp(5.0 / 4)));
+    assert_int_equal(metric_measure(perplexity, predictions, 3, 2, OPTIONS, &found, NULL), OK);
+    assert_true(near(found.value, exp(9.0 / 5)));
+    assert_true(near(found.low, exp(1)) && near(found.high, exp(4)));
+    predictions_judge(perplexity, predictions, 3);
+    assert_true(predictions[0].correct && !predictions[1].correct && !predictions[2].correct);
+}
+
+/* A prepared sample gives on any draw what the metric gives on the predictions drawn. */
+static void check_sample(const struct example_set *set)
+{
+    struct arena arena;
+    struct random random = random_stream(3, "draws", set->count);
+    arena_init(&arena, NULL);
+    size_t *index = arena_alloc(&arena, set->count * sizeof *index);
+    struct prediction *drawn = arena_alloc(&arena, set->count * sizeof *drawn);
+    for (size_t i = 0; i < set->count; i++) {
+        set->predictions[i].text = i % 3 ? "{\"a\": 1, \"b\": 2}" : "[1, 2]";
+        set->predictions[i].target = i % 5 ? "{\"a\": 1}" : "[3, 1, 2]";
+        index[i] = random_below(&random, set->count);
+    }
+    for (size_t i = 0; i < set->count; i++)
+        drawn[i] = set->predictions[index[i]];
+    for (size_t m = 0; m < metric_count(); m++) {
+        const struct metric *metric = metric_at(m);
+        const struct metric_sample *sample =
+            metric_sample_create(metric, set->predictions, set->count, set->classes, &arena);
+        double found = metric_sample_value(sample, index, set->count);
+        if (!near(found, metric->value(drawn, set->count, set->classes)))
+            fail_msg("%s, %s: %.17g, expected %.17g", set->name, metric->name, found,
+                     metric->value(drawn, set->count, set->classes));
+    }
+    arena_release(&arena);
+}
+
+static void test_samples(void **state)
+{
+    (void)state;
+    each_set(check_sample);
+}
+
 /* ---- The table and its refusals ------------------------------------------------------------- */
 
 static void test_table(void **state)
 {
     (void)state;
-    assert_int_equal(metric_count(), 9);
+    assert_int_equal(metric_count(), 15);
     assert_null(metric_find("accuracy "));
     for (size_t i = 0; i < metric_count(); i++) {
         const struct metric *metric = metric_at(i);
@@ -283,7 +347,12 @@ static void test_table(void **state)
         assert_true(strlen(metric->title) > 0 && strlen(metric->unit) > 0);
         assert_true(!metric->proportion || metric->scores);
         bool loss = strcmp(metric->name, "nll") == 0 || strcmp(metric->name, "brier") == 0 ||
-                    strcmp(metric->name, "calibration_error") == 0;
+                    strcmp(metric->name, "calibration_error") == 0 ||
+                    strcmp(metric->name, "perplexity") == 0;
+        assert_true(metric->sum_count <= MOST_SUMS);
+        assert_true(!metric->sum_count == !metric->contribute &&
+                    !metric->sum_count == !metric->from_sums);
+        assert_true(!metric->sum_count || !metric->scores);
         assert_true(metric->higher_is_better == !loss);
     }
 }
@@ -307,6 +376,12 @@ static void test_refusals(void **state)
         {"matthews", {.truth = 1, .label = -2}, "class answered"},
         {"exact_match", {.text = "a"}, "lacks"},
         {"numeric_match", {.target = "a"}, "lacks"},
+        {"chrf", {.text = "a"}, "lacks"},
+        {"slot_f1", {.target = "{}"}, "lacks"},
+        {"slot_f1", {.text = "{}", .target = "7"}, "not a JSON"},
+        {"json_match", {.text = "{}", .target = "{"}, "not a JSON"},
+        {"perplexity", {.nll = 1}, "no log-likelihood"},
+        {"perplexity", {.scored = true, .nll = 1e6}, "too large"},
         {"calibration_error", {.probability = 0.5}, "no probability"},
         {"calibration_error", {.scored = true, .probability = 1.2}, "outside"},
         {"calibration_error", {.scored = true, .probability = NAN}, "not a number"},
@@ -322,7 +397,7 @@ static void test_refusals(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct prediction predictions[2] = {
-            {.truth = 0, .scored = true, .text = "", .target = "", .probabilities = HALVES},
+            {.truth = 0, .scored = true, .text = "", .target = "{}", .probabilities = HALVES},
             rows[i].prediction,
         };
         predictions[1].example = 4711;
@@ -331,8 +406,8 @@ static void test_refusals(void **state)
         assert_int_equal(
             metric_measure(metric_find(rows[i].metric), predictions, 2, 2, OPTIONS, &found, &err),
             FAILED);
-        if (!strstr(err.text, rows[i].words) || !strstr(err.text, "4711") ||
-            !strstr(err.text, rows[i].metric))
+        bool named = strstr(err.text, "4711") || !strcmp(rows[i].words, "too large");
+        if (!strstr(err.text, rows[i].words) || !named || !strstr(err.text, rows[i].metric))
             fail_msg("row %zu: \"%s\" does not name %s", i, err.text, rows[i].words);
     }
 }
@@ -358,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_values),           cmocka_unit_test(test_scores),
         cmocka_unit_test(test_classes),          cmocka_unit_test(test_intervals),
         cmocka_unit_test(test_calibration_bins), cmocka_unit_test(test_interval_holds_value),
+        cmocka_unit_test(test_perplexity),       cmocka_unit_test(test_samples),
         cmocka_unit_test(test_text_metrics),     cmocka_unit_test(test_table),
         cmocka_unit_test(test_refusals),         cmocka_unit_test(test_refused_options),
     };

@@ -153,6 +153,7 @@ def metric_case(name, generator, classes, count, skill, silent, weights):
             truth, probabilities, labels=every, scale_by_half=False),
         "calibration_error": calibration_error(probability, correct),
         "nll": metrics.log_loss(truth, probabilities, labels=every),
+        "perplexity": np.exp(metrics.log_loss(truth, probabilities, labels=every)),
     }
     confusion = metrics.confusion_matrix(truth, label, labels=every + [-1])[:classes]
     return {
