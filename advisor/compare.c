@@ -13,28 +13,23 @@ struct resamples {
     double *values; /* (RESAMPLES, count) */
 };
 
-static double value_of(const struct comparison *how, const struct prediction *predictions,
-                       const size_t *index, struct prediction *drawn)
-{
-    for (size_t i = 0; i < how->examples; i++)
-        drawn[i] = predictions[index[i]];
-    return how->metric->value(drawn, how->examples, how->classes);
-}
-
 static struct resamples resample(const struct comparison *how,
                                  const struct prediction *const *predictions, size_t count,
                                  struct arena *arena)
 {
     struct resamples all = {.count = count,
                             .values = arena_alloc(arena, RESAMPLES * count * sizeof(double))};
-    struct prediction *drawn = arena_alloc(arena, how->examples * sizeof *drawn);
+    const struct metric_sample **samples = arena_alloc(arena, count * sizeof *samples);
+    for (size_t t = 0; t < count; t++)
+        samples[t] =
+            metric_sample_create(how->metric, predictions[t], how->examples, how->classes, arena);
     size_t *index = arena_alloc(arena, how->examples * sizeof *index);
     struct random random = random_stream(how->seed, "comparison", 0);
     for (size_t r = 0; r < RESAMPLES; r++) {
         for (size_t i = 0; i < how->examples; i++)
             index[i] = random_below(&random, how->examples);
         for (size_t t = 0; t < count; t++)
-            all.values[r * count + t] = value_of(how, predictions[t], index, drawn);
+            all.values[r * count + t] = metric_sample_value(samples[t], index, how->examples);
     }
     return all;
 }

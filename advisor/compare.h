@@ -4,8 +4,7 @@
  *
  * A metric that is a share of right answers has an exact test (McNemar); for the others the
  * examples are resampled, the same draw for all techniques, and the metric is computed anew each
- * time. Of predictions for a metric of shares only `correct` is read, since the store keeps no
- * targets.
+ * time. Of predictions for a metric of shares only `correct` is read.
  */
 #ifndef ADVISOR_COMPARE_H
 #define ADVISOR_COMPARE_H

@@ -213,6 +213,15 @@ static const char *remark(struct ranking *r, const struct candidate *c)
         own, c->best->reason);
 }
 
+/* The store keeps no targets, and a metric of texts that is no share of right ones reads them. */
+static void restore_targets(const struct metric *metric, const struct dataset *data,
+                            struct prediction *predictions, size_t count)
+{
+    bool texts = metric->input == INPUT_TEXT || metric->input == INPUT_JSON;
+    for (size_t i = 0; texts && !metric->proportion && i < count; i++)
+        predictions[i].target = data->examples[predictions[i].example].target;
+}
+
 /* Gives a measured technique its place in the comparison. */
 static enum status enter(struct ranking *r, struct candidate *c, struct error *err)
 {
@@ -223,6 +232,7 @@ static enum status enter(struct ranking *r, struct candidate *c, struct error *e
                                                &r->study->arena, &predictions, &count, err);
     if (status != OK)
         return status;
+    restore_targets(comparison->metric, &r->study->data, predictions, count);
     if (r->ranked && count != comparison->examples)
         return error_set(err, FAILED,
                          "%s: the trials of %s answered %zu development examples and others %zu; "

@@ -182,18 +182,26 @@ static enum status choose_metric(struct study *study, struct error *err)
 {
     const struct metric *metric = study->options->metric;
     bool labels = study->data.label_count > 0;
+    bool json = study->data.task == TASK_EXTRACTION;
     if (!metric)
         metric = metric_for_task(study->data.task);
     if (!labels && (metric->input == INPUT_LABELS || metric->input == INPUT_PROBABILITIES))
+        return error_set(
+            err, USAGE,
+            "--metric %s needs labels, but the task is %s; expected %s, exact_match or "
+            "numeric_match, or --task classification",
+            metric->name, task_name(study->data.task), metric_for_task(study->data.task)->name);
+    if (!json && metric->input == INPUT_JSON)
         return error_set(err, USAGE,
-                         "--metric %s needs labels, but the task is %s; expected exact_match or "
-                         "numeric_match, or --task classification",
-                         metric->name, task_name(study->data.task));
+                         "--metric %s needs targets in JSON, but the task is %s; expected %s, or "
+                         "--task extraction",
+                         metric->name, task_name(study->data.task),
+                         metric_for_task(study->data.task)->name);
     if (!metric->higher_is_better)
         return error_set(err, USAGE,
                          "--metric %s is lower for better models and cannot rank techniques; "
-                         "expected accuracy, balanced_accuracy, macro_f1, matthews, exact_match "
-                         "or numeric_match",
+                         "expected accuracy, balanced_accuracy, macro_f1, matthews, exact_match, "
+                         "numeric_match, json_match, slot_f1, token_f1, rouge_l or chrf",
                          metric->name);
     study->evaluator = (struct evaluator){.engine = study->engine,
                                           .data = &study->data,

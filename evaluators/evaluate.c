@@ -19,8 +19,10 @@ const struct metric *metric_for_task(enum task task)
         return metric_find("accuracy");
     case TASK_NUMERIC_ANSWER:
         return metric_find("numeric_match");
+    case TASK_EXTRACTION:
+        return metric_find("slot_f1");
     default:
-        return metric_find("exact_match");
+        return metric_find("chrf");
     }
 }
 

@@ -60,8 +60,13 @@ enum status evaluate_test(const struct evaluator *evaluator, const struct settin
                           struct prediction **predictions, struct metric_value *value,
                           struct error *err);
 
-/* The metric a task is judged by when the user names none: accuracy for classification and multiple
- * choice, numeric_match for numbers, exact_match for the rest. */
+/* The metric a task is judged by when the user names none: what papers on such data report, and
+ * what tells techniques apart with few examples. classification, multiple choice   accuracy numeric
+ * answer                    numeric_match extraction                        slot_f1: a record with
+ * one wrong slot of five is mostly right; json_match, which wants all of it, is often 0 for
+ * techniques that differ widely generation                        chrf: free answers are seldom
+ * equal to the letter. It needs no words and so works for any language, where rouge_l knows only
+ * a-z and token_f1 forgives no inflection */
 const struct metric *metric_for_task(enum task task);
 
 #endif

@@ -303,8 +303,8 @@ static void test_metric_of_a_task(void **state)
     } cases[] = {{TASK_CLASSIFICATION, "accuracy"},
                  {TASK_MULTIPLE_CHOICE, "accuracy"},
                  {TASK_NUMERIC_ANSWER, "numeric_match"},
-                 {TASK_EXTRACTION, "exact_match"},
-                 {TASK_GENERATION, "exact_match"}};
+                 {TASK_EXTRACTION, "slot_f1"},
+                 {TASK_GENERATION, "chrf"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(metric_for_task(cases[i].task)->name, cases[i].metric);
 }

@@ -760,7 +760,7 @@ static void test_kinds_of_data(void **state)
         {write_many_labels, "", "classification", "accuracy", 77, false},
         {write_nested_labels, "--metric macro_f1", "classification", "macro_f1", 5, false},
         {write_problems, "", "numeric_answer", "numeric_match", 0, false},
-        {write_one_each, "", "generation", "exact_match", 0, true},
+        {write_one_each, "", "generation", "chrf", 0, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct bench bench;
