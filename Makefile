@@ -37,7 +37,7 @@ DOUBLES  := $(SOURCES:%.c=$(BUILD)/double/%.o)
 SUITES   ?= $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 TESTS    := $(SUITES:%=$(BUILD)/tests/%)
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-EMBEDDED := $(wildcard datasets/demo/*.csv datasets/demo/*.jsonl advisor/*.csv)
+EMBEDDED := $(wildcard datasets/demo/*.csv datasets/demo/*.jsonl evaluators/*.txt advisor/*.csv)
 MANUAL   := $(wildcard advisor/advisor.1)
 
 DIALECT   = -std=c11 $(WARNINGS) -DADVISOR_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
@@ -73,6 +73,7 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 	$(QUIETLY)$(COMPILE) $(DEPENDS) -DADVISOR_DOUBLE -c -o $@ $<
 
 $(BUILD)/obj/datasets/demo.o $(BUILD)/double/datasets/demo.o: $(EMBEDDED)
+$(BUILD)/obj/evaluators/forgetting.o $(BUILD)/double/evaluators/forgetting.o: $(EMBEDDED)
 $(BUILD)/obj/advisor/rules.o $(BUILD)/double/advisor/rules.o: $(EMBEDDED)
 
 # Tests whose name ends in _double are linked with the double build.

@@ -71,29 +71,38 @@ static struct layout finish(const struct builder *b)
                            .n_scored = b->n_scored};
 }
 
-void pack_training(const struct adapted *adapted, const struct sequence *sequences, size_t count,
-                   struct arena *arena, struct training_pack *pack)
+void pack_answers(const struct adapted *adapted, const int32_t *prefix, int prefix_count,
+                  const struct cache *cache, const struct sequence *sequences, size_t count,
+                  struct arena *arena, struct training_pack *pack)
 {
-    size_t rows = adapted->prefix.count, answers = 0;
+    size_t rows = (size_t)prefix_count, answers = 0;
     for (size_t i = 0; i < count; i++) {
         rows += (size_t)rows_of(&sequences[i], 0);
         answers += (size_t)sequences[i].answer;
     }
     struct builder b = builder_for(arena, rows, count + 1, answers);
     pack->targets = arena_alloc(arena, answers * sizeof *pack->targets);
-    int prefix = (int)adapted->prefix.count, root = -1;
-    if (prefix)
-        root = add_segment(&b, adapted->prefix.ids, prefix, -1, NULL, adapted->past_rows);
+    int position = cache ? cache->position + cache->length : adapted->past_rows, root = -1;
+    if (prefix_count)
+        root = add_segment(&b, prefix, prefix_count, -1, cache, position);
     for (size_t i = 0; i < count; i++) {
         const struct sequence *s = &sequences[i];
         int start = b.rows;
-        add_segment(&b, s->ids, rows_of(s, 0), root, NULL, adapted->past_rows + prefix);
+        add_segment(&b, s->ids, rows_of(s, 0), root, root < 0 ? cache : NULL,
+                    position + prefix_count);
         for (int t = 0; t < s->answer; t++) {
             pack->targets[b.n_scored] = s->ids[s->request + t];
             b.scored[b.n_scored++] = start + s->request - 1 + t;
         }
     }
     pack->layout = finish(&b);
+}
+
+void pack_training(const struct adapted *adapted, const struct sequence *sequences, size_t count,
+                   struct arena *arena, struct training_pack *pack)
+{
+    pack_answers(adapted, adapted->prefix.ids, (int)adapted->prefix.count, NULL, sequences, count,
+                 arena, pack);
 }
 
 /* The segments of one example: its request with the first fork's path, then the other paths. */

@@ -32,6 +32,12 @@ struct training_pack {
     int32_t *targets; /* (layout.n_scored) */
 };
 
+/* The same with another start: `prefix` (prefix_count rows of this batch, may be none) behind
+ * `cache` (or NULL) behind the keys and values that the technique attaches. */
+void pack_answers(const struct adapted *adapted, const int32_t *prefix, int prefix_count,
+                  const struct cache *cache, const struct sequence *sequences, size_t count,
+                  struct arena *arena, struct training_pack *pack);
+
 void pack_training(const struct adapted *adapted, const struct sequence *sequences, size_t count,
                    struct arena *arena, struct training_pack *pack);
 
