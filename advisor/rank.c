@@ -427,6 +427,8 @@ static struct ranked fill_row(const struct ranking *r, const struct candidate *c
     out.low = t->low;
     out.high = t->high;
     out.test_metric = t->test_metric;
+    out.metrics = t->metrics;
+    out.forgetting = t->forgetting;
     out.trial_seconds = t->trial_seconds;
     out.train_seconds = t->train_seconds;
     out.tokens_per_request = t->tokens_per_request;

@@ -209,7 +209,8 @@ static enum status choose_metric(struct study *study, struct error *err)
                                           .dev_count = study->split.dev_count,
                                           .test_count = study->split.test_count,
                                           .metric = metric,
-                                          .seed = study->options->seed};
+                                          .seed = study->options->seed,
+                                          .bare = &study->bare};
     return OK;
 }
 

@@ -27,6 +27,7 @@ struct study {
     struct split split;
     struct model *model;
     struct engine *engine;
+    struct bare_loss bare;      /* of the model, for all trials */
     struct evaluator evaluator; /* dev_count and test_count are set by study_size */
 
     /* The study file; see advisor/study_file.h. */

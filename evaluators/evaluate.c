@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "techniques/likelihood.h"
+
 enum {
     LATENCY_REQUESTS = 5,
     INTERVAL_RESAMPLES = 2000,
@@ -23,6 +25,24 @@ const struct metric *metric_for_task(enum task task)
         return metric_find("slot_f1");
     default:
         return metric_find("chrf");
+    }
+}
+
+bool metric_suits_task(const struct metric *metric, enum task task)
+{
+    bool number = !strcmp(metric->name, "numeric_match");
+    if (metric->input == INPUT_NLL)
+        return true;
+    switch (task) {
+    case TASK_CLASSIFICATION:
+    case TASK_MULTIPLE_CHOICE:
+        return metric->input != INPUT_TEXT && metric->input != INPUT_JSON;
+    case TASK_NUMERIC_ANSWER:
+        return number || !strcmp(metric->name, "exact_match");
+    case TASK_EXTRACTION:
+        return metric->input == INPUT_JSON;
+    default:
+        return metric->input == INPUT_TEXT && !number;
     }
 }
 
@@ -183,12 +203,56 @@ static enum status measure_latency(const struct run *run, struct error *err)
     return OK;
 }
 
+/* Fills in how likely the model finds the true answers of a task of free text. It is worth little
+ * time and no failure: where it cannot be had, as for an answer that does not fit behind the
+ * prompt, the predictions stay without. */
+static enum status score_truths(const struct run *run, struct prediction *predictions,
+                                struct error *err)
+{
+    const struct evaluator *e = run->evaluator;
+    const struct technique *technique = run->adapted->technique;
+    if (e->data->label_count || technique->answer || !(technique->needs & NEEDS_MODEL))
+        return OK;
+    const struct example **examples = pick(e->data, e->split->dev, e->dev_count, run->arena);
+    double *nll = arena_alloc(run->arena, e->dev_count * sizeof *nll);
+    struct sequence *sequences;
+    enum status status =
+        prompt_encode(run->adapted, examples, e->dev_count, true, run->arena, &sequences, err);
+    if (status == OK)
+        status = likelihood_score(run->adapted, AFTER_PROMPT, sequences, e->dev_count,
+                                  run->deadline, nll, err);
+    for (size_t i = 0; i < e->dev_count && status == OK; i++) {
+        predictions[i].nll = nll[i] / sequences[i].answer;
+        predictions[i].nll_tokens = sequences[i].answer;
+    }
+    return status == OUT_OF_TIME || status == BAD_DATA ? OK : status;
+}
+
+/* All metrics that suit the task, {"accuracy":0.9,...}; what a technique does not give is left out.
+ */
+static const char *summarise(const struct run *run, const struct prediction *predictions,
+                             size_t count)
+{
+    const struct dataset *data = run->evaluator->data;
+    struct text json = {0};
+    double value;
+    for (size_t i = 0; i < metric_count(); i++)
+        if (metric_suits_task(metric_at(i), data->task) &&
+            metric_value_of(metric_at(i), predictions, count, data->label_count, &value))
+            text_printf(&json, "%s\"%s\":%.12g", json.length ? "," : "{", metric_at(i)->name,
+                        value);
+    text_add(&json, json.length ? "}" : "{}");
+    const char *copy = arena_strdup(run->arena, text_string(&json));
+    text_release(&json);
+    return copy;
+}
+
 /* Mean nats of the true answers, when every prediction has them. */
 static struct measured mean_nll(const struct prediction *predictions, size_t count)
 {
     double sum = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!predictions[i].scored)
+        if (!predictions[i].scored && predictions[i].nll_tokens <= 0)
             return (struct measured){0};
         sum += predictions[i].nll;
     }
@@ -237,6 +301,9 @@ static enum status score(const struct run *run, struct error *err)
     if (status != OK)
         return status;
     double seconds = clock_seconds() - start;
+    status = score_truths(run, outcome->predictions, err);
+    if (status != OK)
+        return status;
     double tokens = 0;
     for (size_t i = 0; i < e->dev_count; i++)
         tokens += answers[i].request_tokens + answers[i].answer_tokens;
@@ -245,12 +312,25 @@ static enum status score(const struct run *run, struct error *err)
     record->metric = measured(value.value);
     record->low = measured(value.low);
     record->high = measured(value.high);
+    record->metrics = summarise(run, outcome->predictions, outcome->count);
     record->nll = mean_nll(outcome->predictions, outcome->count);
     record->tokens_per_request = measured(tokens / (double)e->dev_count);
     record->tokens_per_second_forward = measured(tokens / seconds);
     if (run->adapted->member_count)
         status = note_spread(run, answers, err);
     return status == OK ? measure_latency(run, err) : status;
+}
+
+/* After everything else and beside the clock of the trial. */
+static enum status measure_forgetting(const struct run *run, struct error *err)
+{
+    struct bare_loss own = {0}, *bare = run->evaluator->bare ? run->evaluator->bare : &own;
+    bool known;
+    double nats;
+    enum status status = forgetting_measure(run->adapted, bare, run->deadline, &known, &nats, err);
+    if (status == OK && known)
+        run->outcome->record.forgetting = measured(nats);
+    return status;
 }
 
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
@@ -281,6 +361,8 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
         record->peak_memory_bytes = measured((double)(weights + engine_peak(engine)));
         record->trial_seconds = measured(clock_seconds() - start);
     }
+    if (status == OK)
+        status = measure_forgetting(&run, err);
     adapted_release(run.adapted);
     return status;
 }

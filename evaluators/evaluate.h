@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "datasets/split.h"
+#include "evaluators/forgetting.h"
 #include "evaluators/metrics.h"
 #include "evaluators/store.h"
 #include "model/engine.h"
@@ -22,7 +23,8 @@ struct evaluator {
     size_t dev_count;  /* development examples to answer, the first ones of split->dev */
     size_t test_count; /* the same for the test side */
     const struct metric *metric;
-    uint64_t seed; /* of the intervals */
+    uint64_t seed;          /* of the intervals */
+    struct bare_loss *bare; /* of the model, kept for all trials; NULL: measured for each */
 };
 
 /* What a trial tells while it runs. */
@@ -68,5 +70,10 @@ enum status evaluate_test(const struct evaluator *evaluator, const struct settin
  * equal to the letter. It needs no words and so works for any language, where rouge_l knows only
  * a-z and token_f1 forgives no inflection */
 const struct metric *metric_for_task(enum task task);
+
+/* Whether a metric says something about a task: those of labels about classes; exact and numeric
+ * match about numbers; those of JSON about extraction; those of texts about generation; and those
+ * of likelihood about all. */
+bool metric_suits_task(const struct metric *metric, enum task task);
 
 #endif

@@ -178,3 +178,13 @@ enum status metric_measure(const struct metric *metric, const struct prediction 
     *result = (struct metric_value){value, fmin(interval.low, value), fmax(interval.high, value)};
     return OK;
 }
+
+bool metric_value_of(const struct metric *metric, const struct prediction *predictions,
+                     size_t count, size_t classes, double *value)
+{
+    *value = 0;
+    if (check_inputs(metric, predictions, count, classes, NULL) != OK)
+        return false;
+    *value = metric->value(predictions, count, classes);
+    return isfinite(*value);
+}

@@ -113,6 +113,11 @@ enum status metric_measure(const struct metric *metric, const struct prediction 
                            size_t count, size_t classes, struct bootstrap options,
                            struct metric_value *result, struct error *err);
 
+/* The value alone, for a summary. False when a prediction lacks what the metric reads, or the value
+ * is not finite. */
+bool metric_value_of(const struct metric *metric, const struct prediction *predictions,
+                     size_t count, size_t classes, double *value);
+
 /* A metric and some predictions, prepared so that its value on many resamples of them is cheap:
  * what stands alone is worked out once for each prediction. Lives in `arena`, and the predictions
  * must outlive it; for one thread. They hold what the metric reads (metric_measure has checked). */

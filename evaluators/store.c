@@ -14,7 +14,7 @@
 
 enum {
     APPLICATION_ID = 0x41445652, /* "ADVR"; shown by file(1) */
-    SCHEMA_VERSION = 1           /* a change of SCHEMA raises it */
+    SCHEMA_VERSION = 2           /* a change of SCHEMA raises it */
 };
 
 /* JSON is checked when it is written (store_check_json): with trusted_schema off, SQLite 3.40 does
@@ -64,6 +64,8 @@ static const char SCHEMA[] =
     "  test_metric REAL,"
     "  nll REAL,"
     "  prequential_nll REAL,"
+    "  metrics TEXT,"
+    "  forgetting REAL,"
     "  trial_seconds REAL,"
     "  train_seconds REAL,"
     "  tokens_per_second_train REAL,"

@@ -137,7 +137,10 @@ struct trial_record {
     struct measured low;     /* interval of `metric` */
     struct measured high;
     struct measured test_metric;
-    struct measured nll;             /* mean on the development split, nats for each token */
+    struct measured nll; /* mean on the development split, nats for each token */
+    const char
+        *metrics; /* of the development split, all that suit the task: JSON object, or NULL */
+    struct measured forgetting; /* rise of the model's loss on ordinary text, nats for each token */
     struct measured prequential_nll; /* mean on training batches before training on them, recent
                                         half, nats for each token */
 

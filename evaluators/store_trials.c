@@ -30,6 +30,8 @@ static const struct column TRIAL_COLUMNS[] = {
     COLUMN(COLUMN_MEASURED, trial_record, test_metric),
     COLUMN(COLUMN_MEASURED, trial_record, nll),
     COLUMN(COLUMN_MEASURED, trial_record, prequential_nll),
+    COLUMN(COLUMN_TEXT, trial_record, metrics),
+    COLUMN(COLUMN_MEASURED, trial_record, forgetting),
     COLUMN(COLUMN_MEASURED, trial_record, trial_seconds),
     COLUMN(COLUMN_MEASURED, trial_record, train_seconds),
     COLUMN(COLUMN_MEASURED, trial_record, tokens_per_second_train),
@@ -56,7 +58,7 @@ static const struct column TRIAL_COLUMNS[] = {
     COLUMN(COLUMN_INTEGER, trial_record, test_predictions),
 };
 
-enum { RESULT_COUNT = 16 };
+enum { RESULT_COUNT = 18 };
 
 static const struct table TRIAL = {sizeof(struct trial_record), TRIAL_COLUMNS,
                                    sizeof TRIAL_COLUMNS / sizeof *TRIAL_COLUMNS};
@@ -414,6 +416,8 @@ enum status trial_finish(struct store *store, const struct trial_record *record,
     if (columns_values(TRIAL_COLUMNS, RESULT_COUNT, record, results, err))
         return name_trial(store, id, err);
     enum status status = check_result(store, record, err);
+    if (!status)
+        status = store_check_json(store, "metrics", record->metrics, err);
     if (!status)
         status = store_begin(store, err);
     if (status)

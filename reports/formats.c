@@ -52,6 +52,7 @@ static const struct ranked_number numbers[] = {
     {.name = "trainable_parameters", .part = RANKED_COST, AT(trainable_parameters)},
     {.name = "peak_memory_bytes", .part = RANKED_COST, AT(peak_memory_bytes)},
     {.name = "artifact_bytes", .part = RANKED_COST, AT(artifact_bytes)},
+    {.name = "forgetting", .part = RANKED_COST, AT(forgetting)},
 };
 
 const struct ranked_number *ranked_number_at(enum ranked_part part, size_t index)

@@ -130,6 +130,7 @@ static void write_ranked(struct writer *w, const struct ranked *ranked)
     write_strings(w, "tied_with", ranked->tied_with, ranked->tied_count);
     write_measurements(w, ranked, RANKED_PROBABILITY);
     write_measurements(w, ranked, RANKED_COST);
+    write_json(w, "metrics", ranked->metrics ? ranked->metrics : "{}");
     write_null(w, "forecast");
     write_reasons(w, ranked);
     write_object_end(w);
@@ -182,6 +183,7 @@ void write_json_trial(const struct report *report, struct report_style style, st
     write_string(&w, "metric_name", report->metric);
     write_measurements(&w, trial, RANKED_METRIC);
     write_measurements(&w, trial, RANKED_COST);
+    write_json(&w, "metrics", trial->metrics ? trial->metrics : "{}");
     write_model(&w, report);
     write_profile(&w, report);
     write_object_end(&w);

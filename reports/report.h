@@ -49,6 +49,8 @@ struct ranked {
     int64_t examples;                  /* training examples used */
     struct measured metric, low, high; /* development split; interval at 95 % */
     struct measured test_metric;
+    const char *metrics; /* JSON object: all metrics of the task, development split; or NULL */
+    struct measured forgetting;   /* rise of the loss on ordinary text, nats for each token */
     const char *const *tied_with; /* names */
     size_t tied_count;
     struct measured probability_best, probability_meets_target;

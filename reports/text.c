@@ -475,6 +475,10 @@ static void add_trial_space(const struct page *page, const struct ranked *trial)
         human_bytes(&facts, trial->artifact_bytes);
     }
     add_facts(page, "Size", &facts);
+    if (!trial->forgetting.known)
+        return;
+    text_printf(&facts, "loss on ordinary text %+.3f nats a token", trial->forgetting.value);
+    add_facts(page, "Forgets", &facts);
 }
 
 void write_text_trial(const struct report *report, struct report_style style, struct text *out)

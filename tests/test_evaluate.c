@@ -267,6 +267,74 @@ static void test_saved_parameters_answer_alike(void **state)
     fixture_close(&f);
 }
 
+/* ---- Beside the metric ---------------------------------------------------------------------- */
+
+static void has_metrics(const char *json, const char *const *names)
+{
+    for (; *names; names++) {
+        char key[64];
+        snprintf(key, sizeof key, "\"%s\":", *names);
+        if (!strstr(json, key))
+            fail_msg("%s is not in %s", *names, json);
+    }
+}
+
+/* What changes the model has a number for forgetting, measured beside the trial; all metrics of the
+ * task are in the record, the first the study's own. */
+static void test_forgetting_and_all_metrics(void **state)
+{
+    (void)state;
+    static const char *const of_labels[] = {
+        "accuracy", "balanced_accuracy", "macro_f1", "matthews", "brier", "calibration_error",
+        "nll",      "perplexity",        NULL};
+    static const char *const of_numbers[] = {"exact_match", "numeric_match", "nll", "perplexity",
+                                             NULL};
+    struct fixture f;
+    struct bare_loss bare = {0};
+    char accuracy[64];
+    open_classes(&f, 2);
+    f.evaluator.bare = &bare;
+    struct setting setting = setting_of("zero_shot");
+    struct trial_outcome trial = must_run(&f, &setting, 16);
+    assert_false(trial.record.forgetting.known || bare.known);
+    has_metrics(trial.record.metrics, of_labels);
+    snprintf(accuracy, sizeof accuracy, "{\"accuracy\":%.12g,", trial.record.metric.value);
+    assert_true(!strncmp(trial.record.metrics, accuracy, strlen(accuracy)));
+    assert_null(strstr(trial.record.metrics, "exact_match"));
+    setting = quick_lora(&f);
+    trial = must_run(&f, &setting, 48);
+    assert_true(trial.record.forgetting.known && bare.known);
+    assert_true(isfinite(trial.record.forgetting.value) && trial.record.forgetting.value != 0);
+    double first = trial.record.forgetting.value;
+    trial = must_run(&f, &setting, 48);
+    assert_true(trial.record.forgetting.value == first);
+    fixture_close(&f);
+    open_numbers(&f);
+    setting = setting_of("zero_shot");
+    trial = must_run(&f, &setting, 16);
+    has_metrics(trial.record.metrics, of_numbers);
+    assert_null(strstr(trial.record.metrics, "accuracy"));
+    assert_true(trial.record.nll.known && trial.record.nll.value > 0);
+    setting = setting_of("majority");
+    trial = must_run(&f, &setting, 16);
+    assert_false(trial.record.nll.known);
+    assert_null(strstr(trial.record.metrics, "nll"));
+    fixture_close(&f);
+}
+
+static void test_metrics_suit_tasks(void **state)
+{
+    (void)state;
+    for (enum task task = TASK_CLASSIFICATION; task <= TASK_GENERATION; task++) {
+        assert_true(metric_suits_task(metric_for_task(task), task));
+        assert_true(metric_suits_task(metric_find("perplexity"), task));
+        assert_true(metric_suits_task(metric_find("slot_f1"), task) == (task == TASK_EXTRACTION));
+        assert_true(metric_suits_task(metric_find("chrf"), task) == (task == TASK_GENERATION));
+        assert_true(metric_suits_task(metric_find("brier"), task) ==
+                    (task <= TASK_MULTIPLE_CHOICE));
+    }
+}
+
 /* ---- Free answers --------------------------------------------------------------------------- */
 
 static void test_numeric_answers(void **state)
@@ -288,8 +356,9 @@ static void test_numeric_answers(void **state)
             assert_non_null(p->text);
             assert_true(utf8_valid(p->text, strlen(p->text), NULL));
             assert_false(p->scored);
+            assert_true((p->nll_tokens > 0) == (n > 0));
         }
-        assert_false(trial.record.nll.known);
+        assert_true(trial.record.nll.known == (n > 0)); /* the model alone says how likely */
     }
     fixture_close(&f);
 }
@@ -521,6 +590,8 @@ static void test_threads_make_no_difference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forgetting_and_all_metrics),
+        cmocka_unit_test(test_metrics_suit_tasks),
         cmocka_unit_test(test_predictions_are_those_of_the_model),
         cmocka_unit_test(test_costs_are_measured),
         cmocka_unit_test(test_trials_never_see_the_test_side),

@@ -81,6 +81,8 @@ static const struct ranked ranking[] = {
      .trainable_parameters = {true, 460800},
      .peak_memory_bytes = {true, 858993459},
      .artifact_bytes = {true, 1850000},
+     .forgetting = {true, 0.0625},
+     .metrics = "{\"accuracy\":0.923076923077,\"macro_f1\":0.91}",
      .reasons = &reason,
      .reason_count = 1},
     {.rank = 3,
@@ -592,7 +594,8 @@ static void check_keys(json_t *object, const char *expected)
 static const char RANKED_KEYS[] =
     "rank technique family status note setting examples metric low high test_metric tied_with "
     "probability_best probability_meets_target trial_seconds train_seconds tokens_per_request "
-    "latency_ms trainable_parameters peak_memory_bytes artifact_bytes forecast reasons";
+    "latency_ms trainable_parameters peak_memory_bytes artifact_bytes forgetting metrics "
+    "forecast reasons";
 
 static void test_json_has_the_schema(void **state)
 {
@@ -638,6 +641,11 @@ static void test_json_values(void **state)
     assert_true(json_real_value(json_object_get(first, "metric")) == 0.913461538462);
     assert_true(json_is_null(json_object_get(first, "forecast")));
     assert_true(json_is_null(json_object_get(second, "test_metric")));
+    assert_true(json_is_null(json_object_get(first, "forgetting")));
+    assert_true(json_real_value(json_object_get(second, "forgetting")) == 0.0625);
+    assert_int_equal(json_object_size(json_object_get(first, "metrics")), 0);
+    assert_true(json_real_value(json_object_get(json_object_get(second, "metrics"), "macro_f1")) ==
+                0.91);
     assert_true(json_is_null(json_object_get(constraints, "max_latency_ms")));
     assert_true(json_is_null(json_object_get(constraints, "techniques")));
     assert_int_equal(json_integer_value(json_object_get(constraints, "max_memory_bytes")),

@@ -182,7 +182,7 @@ static void plant_nameless(const struct place *place)
 static void plant_newer(const struct place *place)
 {
     store_close(start(place, 1));
-    raw_sql(place->file, "PRAGMA user_version = 2");
+    raw_sql(place->file, "PRAGMA user_version = 3");
 }
 
 static void plant_older(const struct place *place)
@@ -418,6 +418,7 @@ static void test_finish(void **state)
     assert_true(done.test_metric.value == 0.6 && done.trainable_parameters.value == 460800);
     assert_true(done.artifact_bytes.known && done.artifact_bytes.value == 0);
     assert_true(!done.latency_ms.known && !done.prequential_nll.known);
+    assert_true(!done.forgetting.known && !done.metrics);
     assert_true(done.finished_ms >= done.started_ms);
     assert_int_equal(done.dev_predictions, SMALL_DEV);
     assert_int_equal(done.test_predictions, SMALL_TEST);
@@ -435,11 +436,19 @@ static void test_finish_without_metric(void **state)
     struct error err = {0};
     struct store *store = start(place, 2);
     must_claim(store, 1, CLAIM_OURS);
-    struct trial_record record = {.id = 1, .prequential_nll = measured(1.25)};
+    struct trial_record record = {.id = 1,
+                                  .prequential_nll = measured(1.25),
+                                  .forgetting = measured(-0.5),
+                                  .metrics = "{\"accuracy\":"};
+    must_refuse(trial_finish(store, &record, &(struct trial_predictions){0}, &err), FAILED, &err,
+                "metrics is not valid JSON");
+    record.metrics = "{\"accuracy\":0.5}";
     must(trial_finish(store, &record, &(struct trial_predictions){0}, &err), &err);
     struct trial_record found = read_trial(place, store, 1);
     assert_int_equal(found.status, TRIAL_DONE);
     assert_true(found.prequential_nll.value == 1.25 && !found.metric.known);
+    assert_true(found.forgetting.known && found.forgetting.value == -0.5);
+    assert_string_equal(found.metrics, "{\"accuracy\":0.5}");
     must_refuse(small_finish(store, 2, &err), FAILED, &err, "trial 2 is planned");
     must_refuse(small_finish(store, 99, &err), FAILED, &err, "no trial 99");
     must_be_sound(store);
