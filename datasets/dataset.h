@@ -144,7 +144,8 @@ struct dataset_options {
  * fit together or name a column the file does not have), FAILED (the machine).
  *
  * Errors besides bad rows: no such file; compressed, Excel, Parquet or UTF-16 files; no rows; no
- * input or target column found (the columns found are listed); a classification with one class. */
+ * input or target column found (the columns found are listed); a classification with one class,
+ * with a label of invisible characters, or with two labels that look the same. */
 enum status dataset_load(const char *path, const struct dataset_options *options,
                          struct dataset *dataset, struct error *err);
 
@@ -164,8 +165,9 @@ enum status label_map_parse(const char *text, struct arena *arena, struct label_
 
 /* The task that the examples look like; the first rule that holds:
  *   1. extraction       every target is a JSON object or array
- *   2. multiple choice  every target is one letter A-J, and the input lists that letter among lines
- *                       "A) ..." (also "A. ", "A: ", "(A) "), starting with A
+ *   2. multiple choice  every target is one letter A-J, and the input lists that letter among its
+ *                       options, starting with A: on lines "A) ..." (also "A. ", "A: ", "(A) "), or
+ *                       in running text (task_count_options)
  *   3. numeric answer   every target is a number, unless the numbers look like classes:
  *                       at most 20 distinct ones, each used 3 times on average; or whole numbers
  *                       that fill 0..k-1 or 1..k without a gap, each used 5 times on average and

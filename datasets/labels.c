@@ -82,6 +82,95 @@ static void list_targets(struct dataset *dataset)
     free(all);
 }
 
+/* A character that shows nothing: controls, zero-width space, direction marks, soft hyphen.
+ * (Zero-width joiners change the look of their neighbours.) */
+static bool is_invisible(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0xAD || code == 0x200B ||
+           code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E) ||
+           (code >= 0x2060 && code <= 0x2064) || code == 0xFEFF;
+}
+
+static bool is_space(uint32_t code)
+{
+    return code == ' ' || (code >= '\t' && code <= '\r') || code == 0x85 || code == 0xA0 ||
+           code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
+           code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+}
+
+/* What can be seen of a label: single spaces, none at the ends, nothing invisible. */
+static void add_visible(const char *name, struct text *out)
+{
+    size_t length = strlen(name);
+    bool space = false;
+    for (size_t i = 0; i < length;) {
+        uint32_t code = 0;
+        int skip = 1;
+        int bytes = utf8_decode(name + i, length - i, &code, &skip);
+        size_t used = (size_t)(bytes > 0 ? bytes : skip);
+        if (bytes > 0 && is_space(code)) {
+            space = out->length > 0;
+        } else if (bytes <= 0 || !is_invisible(code)) {
+            text_append(out, " ", space);
+            text_append(out, name + i, used);
+            space = false;
+        }
+        i += used;
+    }
+}
+
+struct appearance {
+    const char *seen; /* see add_visible */
+    const char *name;
+};
+
+static int compare_appearances(const void *a, const void *b)
+{
+    return strcmp(((const struct appearance *)a)->seen, ((const struct appearance *)b)->seen);
+}
+
+static size_t line_of(const struct dataset *dataset, const char *target)
+{
+    for (size_t i = 0; i < dataset->count; i++)
+        if (strcmp(dataset->examples[i].target, target) == 0)
+            return dataset->examples[i].line;
+    return 0;
+}
+
+/* Every label has something to see, and no two look the same. */
+static enum status check_appearances(const struct dataset *dataset, struct error *err)
+{
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct appearance *all = arena_alloc(&arena, dataset->label_count * sizeof *all);
+    for (size_t i = 0; i < dataset->label_count; i++) {
+        struct text seen = {0};
+        add_visible(dataset->labels[i].name, &seen);
+        all[i] =
+            (struct appearance){arena_strdup(&arena, text_string(&seen)), dataset->labels[i].name};
+        text_release(&seen);
+    }
+    qsort(all, dataset->label_count, sizeof *all, compare_appearances);
+    enum status status = OK;
+    if (!*all[0].seen)
+        status = error_set(err, BAD_DATA,
+                           "%s:%zu: the label %s is empty: it has no character that can be seen; "
+                           "correct or remove the row.",
+                           dataset->path, line_of(dataset, all[0].name),
+                           excerpt_string(all[0].name).text);
+    for (size_t i = 1; i < dataset->label_count && status == OK; i++)
+        if (strcmp(all[i - 1].seen, all[i].seen) == 0)
+            status = error_set(err, BAD_DATA,
+                               "%s: the labels %s (line %zu) and %s (line %zu) look the same, but "
+                               "differ in white space or in characters that cannot be seen; write "
+                               "them the same way.",
+                               dataset->path, excerpt_string(all[i - 1].name).text,
+                               line_of(dataset, all[i - 1].name), excerpt_string(all[i].name).text,
+                               line_of(dataset, all[i].name));
+    arena_release(&arena);
+    return status;
+}
+
 static enum status report_unknown(const struct dataset *dataset, const struct dataset *like,
                                   const struct example *example, struct error *err)
 {
@@ -136,6 +225,11 @@ enum status labels_build(struct dataset *dataset, const struct dataset *like, st
                          "another column with --label.",
                          dataset->path, dataset->count,
                          excerpt_string(dataset->labels[0].name).text);
+    if (!like && !choice && dataset->label_count) {
+        enum status status = check_appearances(dataset, err);
+        if (status)
+            return status;
+    }
     return count_labels(dataset, like, err);
 }
 

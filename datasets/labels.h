@@ -10,7 +10,7 @@
 
 /* Fills the label table and the labels of the examples, for a dataset whose task is settled. With
  * `like` (may be NULL) the table is that dataset's. BAD_DATA: a label that `like` does not have; a
- * classification with one class. */
+ * classification with one class; a label of invisible characters; two labels that look the same. */
 enum status labels_build(struct dataset *dataset, const struct dataset *like, struct error *err);
 
 /* Notes on classes: seldom ones, names that differ in case only. */

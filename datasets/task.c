@@ -137,7 +137,7 @@ static bool is_option(const char *line, char letter)
     return mark && (line[2] == ' ' || line[2] == '\t');
 }
 
-int task_count_options(const char *input)
+static int count_lines(const char *input)
 {
     int count = 0;
     const char *end;
@@ -150,6 +150,43 @@ int task_count_options(const char *input)
     return count;
 }
 
+/* How the options of one text are marked. */
+struct mark {
+    char before; /* '(' or 0 */
+    char behind;
+    bool space; /* white space must follow: elsewhere a point ends a sentence */
+};
+
+static bool is_mark(const char *at, struct mark mark, char letter)
+{
+    if (mark.before && *at++ != mark.before)
+        return false;
+    if (at[0] != letter || at[1] != mark.behind)
+        return false;
+    return mark.space ? at[2] == ' ' || at[2] == '\t' || at[2] == '\n' : at[2] != '\0';
+}
+
+/* Options that follow each other anywhere in the text, each behind white space. */
+static int count_inline(const char *input, struct mark mark)
+{
+    int count = 0;
+    for (const char *at = input; *at && count < TASK_OPTIONS; at++)
+        if ((at == input || strchr(" \t\r\n", at[-1])) && is_mark(at, mark, (char)('A' + count)))
+            count++;
+    return count;
+}
+
+int task_count_options(const char *input)
+{
+    static const struct mark marks[] = {{'(', ')', false}, {0, ')', false}, {0, '.', true}};
+    int count = count_lines(input);
+    for (size_t i = 0; count < 2 && i < sizeof marks / sizeof *marks; i++) {
+        int found = count_inline(input, marks[i]);
+        count = found >= 2 ? found : count;
+    }
+    return count;
+}
+
 const char *task_complaint(enum task task, const struct example *example)
 {
     double number;
@@ -158,7 +195,7 @@ const char *task_complaint(enum task task, const struct example *example)
         if (task_letter(example->target) < 0)
             return "is not one letter from A to J";
         if (task_letter(example->target) >= task_count_options(example->input))
-            return "is not among the options that the input lists on lines such as \"A) ...\"";
+            return "is not among the options that the input lists, such as \"A) ...\"";
         return NULL;
     case TASK_NUMERIC_ANSWER:
         return number_from_text(example->target, &number) ? NULL : "is not a number";

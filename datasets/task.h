@@ -12,7 +12,9 @@
 
 enum { TASK_OPTIONS = 10 }; /* letters A .. J */
 
-/* How many options the input lists on lines of their own, from A on; 0 when none. */
+/* How many options the input lists, from A on; 0 when none. They stand on lines of their own ("A)
+ * ", "A. ", "A: ", "(A) "), or where there are not two such lines, within the text behind white
+ * space, all marked alike ("(A)", "A)", "A. "). */
 int task_count_options(const char *input);
 
 /* 0 .. TASK_OPTIONS - 1 for a target that is one capital letter A .. J, else -1. */

@@ -75,6 +75,11 @@ static enum status spell(const struct adapted *adapted, struct spelling *spellin
     for (size_t i = 0; i < data->label_count && status == OK; i++) {
         spellings[i].label = (int)i;
         status = prompt_answer(adapted, data->labels[i].name, &spellings[i].tokens, err);
+        if (status == OK && spellings[i].tokens.count <= 1) /* the end token */
+            status = error_set(err, BAD_DATA,
+                               "the label \"%s\" is empty for this model, whose vocabulary has no "
+                               "token for any part of it; rename it",
+                               data->labels[i].name);
     }
     if (status != OK)
         return status;

@@ -36,7 +36,7 @@ struct label_trie {
 };
 
 /* The trie of adapted->data's labels, each followed by the end token; memory in adapted->arena.
- * BAD_DATA when two labels have the same tokens. */
+ * BAD_DATA when two labels have the same tokens, or one has none. */
 enum status label_trie_create(struct label_trie **trie, const struct adapted *adapted,
                               struct error *err);
 

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "datasets/dataset.h"
 #include "datasets/demo.h"
+#include "datasets/task.h"
 
 static enum status parse(const char *name, const char *bytes, const struct dataset_options *options,
                          struct dataset *dataset, struct error *err)
@@ -548,6 +549,24 @@ static const struct refusal refusals[] = {
      "f.csv:2: the target 'a' is not one letter",
      ""},
     {"f.csv",
+     "text,label\na,p\nb,\xC2\xA0\xE2\x80\x8B\nc,p\nd,q\n",
+     {.task = TASK_CLASSIFICATION},
+     BAD_DATA,
+     "f.csv:3: the label '\u00A0\\u200b' is empty: it has no character that can be seen",
+     ""},
+    {"f.csv",
+     "text,label\na,p q\nb,p  q\nc,r\nd,r\n",
+     {.task = TASK_CLASSIFICATION},
+     BAD_DATA,
+     "f.csv: the labels 'p  q' (line 3) and 'p q' (line 2) look the same",
+     ""},
+    {"f.csv",
+     "text,label\na,p\nb,p\xE2\x80\x8B\nc,r\nd,r\n",
+     {.task = TASK_CLASSIFICATION},
+     BAD_DATA,
+     "f.csv: the labels 'p' (line 2) and 'p\\u200b' (line 3) look the same",
+     ""},
+    {"f.csv",
      "text,label\na,b,c\n,x\n",
      {.on_bad_row = BAD_ROW_SKIP},
      BAD_DATA,
@@ -653,7 +672,9 @@ static const struct inference inferences[] = {
     {"options with points", "q %d?\nA. x\nB. y", "A|B", 30, TASK_MULTIPLE_CHOICE, NULL},
     {"options in brackets", "q %d?\n (A) x\n (B) y", "A|B", 30, TASK_MULTIPLE_CHOICE, NULL},
     {"options not from A", "q %d?\nB) x\nC) y", "B|C", 30, TASK_CLASSIFICATION, NULL},
-    {"options in one line", "q %d? A) x B) y", "A|B", 30, TASK_CLASSIFICATION, NULL},
+    {"options in one line", "q %d? A) x B) y", "A|B", 30, TASK_MULTIPLE_CHOICE, NULL},
+    {"not all in one line", "q %d? A) x B) y", "A|B|C", 30, TASK_CLASSIFICATION, NULL},
+    {"one option in one line", "q %d? A) x", "A|A|B", 30, TASK_CLASSIFICATION, NULL},
     {"lower-case letters", "q %d?\nA) x\nB) y", "a|b", 30, TASK_CLASSIFICATION, NULL},
     {"few numbers once each", "text %d", "3|8|17|26", 4, TASK_NUMERIC_ANSWER, NULL},
     {"many numbers", "text %d",
@@ -783,6 +804,39 @@ static void multiple_choice_has_letters_as_labels(void **state)
     assert_int_equal(dataset.examples[1].label, 0);
     assert_int_equal(dataset.examples[1].options, 3);
     dataset_release(&dataset);
+}
+
+static void options_are_counted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *input;
+        int options;
+    } rows[] = {
+        {"q\nA) x\nB) y\nC) z", 3},
+        {"q\n(A) x\n(B) y", 2},
+        {"q\nA) see also D) and E)\nB) y", 2},
+        {"q A) x B) y C) z", 3},
+        {"q (A) x (B) y (C) z (D) w", 4},
+        {"q A)21 B)22 C)23", 3},
+        {"q A. one B. two C. three D. four E. five", 5},
+        {"A) x B) y", 2},
+        {"q A) x (B) y", 0},
+        {"q A) x C) z", 0},
+        {"q: B) y A) x", 0},
+        {"vitamin A. B is another", 0},
+        {"see (A) for that", 0},
+        {"WA) or (NSB) or XB)", 0},
+        {"q A) x B)", 0},
+        {"q\nA) x", 1},
+        {"q A.B.C.", 0},
+        {"", 0},
+        {"A) 1 B) 2 C) 3 D) 4 E) 5 F) 6 G) 7 H) 8 I) 9 J) 10 K) 11", 10},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (task_count_options(rows[i].input) != rows[i].options)
+            fail_msg("\"%s\": %d options, expected %d", rows[i].input,
+                     task_count_options(rows[i].input), rows[i].options);
 }
 
 static void notes_what_the_user_should_know(void **state)
@@ -1091,6 +1145,7 @@ int main(void)
         cmocka_unit_test(a_forced_task_wins),
         cmocka_unit_test(labels_are_sorted_and_counted),
         cmocka_unit_test(multiple_choice_has_letters_as_labels),
+        cmocka_unit_test(options_are_counted),
         cmocka_unit_test(notes_what_the_user_should_know),
         cmocka_unit_test(a_label_map_names_the_classes),
         cmocka_unit_test(a_test_file_uses_the_labels_of_its_data),

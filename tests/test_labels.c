@@ -139,6 +139,17 @@ static void test_same_tokens(void **state)
     }
 }
 
+static void test_empty(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "", "b"};
+    struct labelled l;
+    struct error err = {0};
+    assert_int_equal(open_labels(&l, names, 3, &err), BAD_DATA);
+    assert_non_null(strstr(err.text, "the label \"\" is empty"));
+    close_labels(&l);
+}
+
 /* ---- arithmetic ---- */
 
 static void test_distribution(void **state)
@@ -309,9 +320,9 @@ static void test_77_labels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shape),        cmocka_unit_test(test_same_tokens),
-        cmocka_unit_test(test_distribution), cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_77_labels),
+        cmocka_unit_test(test_shape),  cmocka_unit_test(test_same_tokens),
+        cmocka_unit_test(test_empty),  cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_scores), cmocka_unit_test(test_77_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
