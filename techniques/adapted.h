@@ -104,7 +104,7 @@ struct outcome {
     int label;          /* index in the label table; -1 when the answer is free text or no label */
     bool scored;        /* `probability` and `nll` are set */
     double probability; /* of the answer given */
-    double nll;         /* of the true answer, nats */
+    double nll;         /* of the true answer, nats; of one of many labels see score.h */
     float *probabilities;          /* (labels), sum 1; NULL when the answer is free text */
     const char *text;              /* free text, UTF-8; NULL for a label */
     int request_tokens;            /* new tokens read for this request, shared prefix excluded */

@@ -7,98 +7,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/blas.h"
-#include "techniques/answer.h"
+#include "techniques/adapted.h"
 #include "techniques/calibrate.h"
 #include "techniques/generate.h"
-#include "techniques/labels.h"
-#include "techniques/pack.h"
+#include "techniques/prompt.h"
+#include "techniques/score.h"
 
-/* ---- Labels --------------------------------------------------------------------------------- */
-
-/* What the tasks of one answer_score_labels share. */
-struct scoring {
-    struct adapted *adapted;
-    const struct sequence *sequences;
-    const struct span *spans;
-    double *log_probabilities; /* (sequences, labels) */
-    const struct deadline *deadline;
-};
-
-/* Logits of the tokens that may follow at each fork of one example. `states` is (forks, n_embd). */
-static void fork_logits(const struct label_trie *trie, const real *states,
-                        const struct tensor *head, real *logits)
+/* Takes labels that the example does not offer out of a technique's own answer. */
+static void keep_offered(const struct adapted *adapted, const struct example *example,
+                         struct outcome *outcome, struct arena *arena)
 {
-    for (int f = 0; f < trie->n_forks; f++) {
-        const struct fork *fork = &trie->forks[f];
-        const real *state = states + (size_t)f * (size_t)head->cols;
-        for (int b = fork->first_choice; b < fork->first_choice + fork->n_choices; b++)
-            logits[b] = blas_dot(head->cols, state,
-                                 head->data + (size_t)trie->choices[b].token * (size_t)head->cols);
+    int labels = (int)adapted->data->label_count, offered = labels_offered(adapted->data, example);
+    if (offered == labels)
+        return;
+    if (!outcome->probabilities) {
+        outcome->label = outcome->label < offered ? outcome->label : -1;
+        return;
     }
+    double sum = 0;
+    float *kept = arena_zalloc(arena, (size_t)labels * sizeof *kept);
+    for (int l = 0; l < offered; l++)
+        sum += (double)outcome->probabilities[l];
+    outcome->label = 0;
+    for (int l = 0; l < offered; l++) {
+        kept[l] = sum > 0 ? (float)((double)outcome->probabilities[l] / sum) : 1 / (float)offered;
+        outcome->label = kept[l] > kept[outcome->label] ? l : outcome->label;
+    }
+    outcome->probabilities = kept;
+    outcome->probability = (double)kept[outcome->label];
+    if (outcome->scored && example->label >= 0) /* far below what the technique tells apart */
+        outcome->nll = -log(fmax((double)kept[example->label], 1e-30));
 }
 
-static enum status score_span(void *context, size_t task, int worker, struct error *err)
+static enum status answer_itself(struct adapted *adapted, const struct example *const *examples,
+                                 size_t count, struct outcome *outcomes, struct arena *arena,
+                                 const struct deadline *deadline, struct error *err)
 {
-    const struct scoring *g = context;
-    const struct label_trie *trie = g->adapted->labels;
-    const struct span *span = &g->spans[task];
-    enum status status = deadline_check(g->deadline, err);
-    if (status != OK)
-        return status;
-    struct workspace *workspace = engine_workspace(g->adapted->engine, worker, false);
-    struct arena *arena = &workspace->arena;
-    struct layout layout;
-    pack_scoring(g->adapted, g->sequences + span->first, span->last - span->first, arena, &layout);
-    struct pass pass =
-        adapted_pass(g->adapted, &workspace->tape, &layout, adapted_views(g->adapted, NULL, arena));
-    const struct tensor *states = transformer_forward(&pass);
-    const struct tensor *head = transformer_head(&pass);
-    real *logits = arena_alloc(arena, (size_t)trie->n_choices * sizeof *logits);
-    double *reached = arena_alloc(arena, (size_t)trie->n_forks * sizeof *reached);
-    for (size_t i = span->first; i < span->last; i++) {
-        size_t row = (i - span->first) * (size_t)trie->n_forks;
-        fork_logits(trie, states->data + row * (size_t)states->cols, head, logits);
-        label_trie_distribution(trie, logits, reached,
-                                g->log_probabilities + i * (size_t)trie->n_labels);
-    }
-    return OK;
-}
-
-enum status answer_score_labels(struct adapted *adapted, const struct sequence *sequences,
-                                size_t count, double **log_probabilities, struct arena *arena,
-                                const struct deadline *deadline, struct error *err)
-{
-    enum status status = adapted_warm(adapted, err);
-    if (status != OK)
-        return status;
-    struct span *spans;
-    size_t n = pack_cut(sequences, count, adapted->labels->tokens, 0, PACK_ROWS, 1, arena, &spans);
-    *log_probabilities =
-        arena_alloc(arena, count * (size_t)adapted->labels->n_labels * sizeof(double));
-    struct scoring scoring = {.adapted = adapted,
-                              .sequences = sequences,
-                              .spans = spans,
-                              .log_probabilities = *log_probabilities,
-                              .deadline = deadline};
-    return pool_run(adapted->engine->pool, n, score_span, &scoring, err);
-}
-
-void answer_fill_label(const struct adapted *adapted, const struct example *example,
-                       const double *log_probabilities, struct outcome *outcome,
-                       struct arena *arena)
-{
-    int labels = (int)adapted->data->label_count, best = 0;
-    outcome->probabilities = arena_alloc(arena, (size_t)labels * sizeof(float));
-    for (int l = 0; l < labels; l++) {
-        if (log_probabilities[l] > log_probabilities[best])
-            best = l;
-        outcome->probabilities[l] = (float)exp(log_probabilities[l]);
-    }
-    outcome->label = best;
-    outcome->scored = true;
-    outcome->probability = exp(log_probabilities[best]);
-    outcome->nll = example->label >= 0 ? -log_probabilities[example->label] : 0;
+    enum status status =
+        adapted->technique->answer(adapted, examples, count, outcomes, arena, deadline, err);
+    for (size_t i = 0; i < count && status == OK; i++)
+        keep_offered(adapted, examples[i], &outcomes[i], arena);
+    return status;
 }
 
 /* ---- One prompt ----------------------------------------------------------------------------- */
@@ -153,7 +102,7 @@ static enum status measure_priors(const struct asking *a, const struct retrieved
     for (size_t i = 0; i < CONTENT_FREE; i++)
         free_examples[i] = &content_free_examples()[i];
     struct sequence *requests, *all = arena_alloc(a->arena, count * CONTENT_FREE * sizeof *all);
-    double *answers;
+    struct scores answers;
     enum status status =
         prompt_encode(a->adapted, free_examples, CONTENT_FREE, false, a->arena, &requests, err);
     if (status != OK)
@@ -161,13 +110,14 @@ static enum status measure_priors(const struct asking *a, const struct retrieved
     for (size_t i = 0; i < count * CONTENT_FREE; i++) {
         const struct sequence *request = &requests[i % CONTENT_FREE];
         all[i] = retrieved ? join(&retrieved[i / CONTENT_FREE], request, a->arena) : *request;
-        if (tokens)
-            tokens[i / CONTENT_FREE] += all[i].request + a->adapted->labels->tokens;
     }
-    status = answer_score_labels(a->adapted, all, count * CONTENT_FREE, &answers, a->arena,
-                                 a->deadline, err);
+    status = score_labels(a->adapted, SCORE_BY_SIZE, all, count * CONTENT_FREE, &answers, a->arena,
+                          a->deadline, err);
+    for (size_t i = 0; i < count * CONTENT_FREE && status == OK && tokens; i++)
+        tokens[i / CONTENT_FREE] += all[i].request + answers.rows[i];
     for (size_t i = 0; i < count && status == OK; i++)
-        calibration_prior(answers + i * CONTENT_FREE * labels, labels, priors + i * labels);
+        calibration_prior(answers.log_probabilities + i * CONTENT_FREE * labels, labels,
+                          priors + i * labels);
     return status;
 }
 
@@ -199,15 +149,15 @@ static enum status answer_labels(struct asking *a, struct error *err)
     struct adapted *adapted = a->adapted;
     size_t labels = adapted->data->label_count;
     int *tokens = arena_zalloc(a->arena, a->count * sizeof *tokens);
-    double *found;
-    enum status status =
-        answer_score_labels(adapted, a->sequences, a->count, &found, a->arena, a->deadline, err);
+    struct scores found;
+    enum status status = score_labels(adapted, SCORE_BY_SIZE, a->sequences, a->count, &found,
+                                      a->arena, a->deadline, err);
     if (status == OK && calibration_wanted(&adapted->setting))
-        status = calibrate(a, found, tokens, err);
+        status = calibrate(a, found.log_probabilities, tokens, err);
     for (size_t i = 0; i < a->count && status == OK; i++) {
-        answer_fill_label(adapted, a->examples[i], found + i * labels, &a->outcomes[i], a->arena);
-        a->outcomes[i].request_tokens =
-            a->sequences[i].request + adapted->labels->tokens + tokens[i];
+        score_fill(adapted, a->examples[i], found.log_probabilities + i * labels, &a->outcomes[i],
+                   a->arena);
+        a->outcomes[i].request_tokens = a->sequences[i].request + found.rows[i] + tokens[i];
     }
     return status;
 }
@@ -242,7 +192,7 @@ static void average(const struct adapted *adapted, const struct example *example
             mean[l] += (double)members[m].probabilities[l] / count;
         mean[l] = log(mean[l]);
     }
-    answer_fill_label(adapted, example, mean, outcome, arena);
+    score_fill(adapted, example, mean, outcome, arena);
 }
 
 /* The most frequent text, the earliest of those on a tie. */
@@ -302,7 +252,7 @@ enum status adapted_answer(struct adapted *adapted, const struct example *const 
     for (size_t i = 0; i < count; i++)
         outcomes[i] = (struct outcome){.label = -1};
     if (adapted->technique->answer)
-        return adapted->technique->answer(adapted, examples, count, outcomes, arena, deadline, err);
+        return answer_itself(adapted, examples, count, outcomes, arena, deadline, err);
     struct asking a = {.adapted = adapted,
                        .examples = examples,
                        .count = count,

@@ -16,12 +16,12 @@
 
 #include "base/random.h"
 #include "techniques/adapted.h"
-#include "techniques/answer.h"
 #include "techniques/extract.h"
 #include "techniques/generate.h"
 #include "techniques/labels.h"
 #include "techniques/prompt.h"
 #include "techniques/registry.h"
+#include "techniques/score.h"
 #include "techniques/worked.h"
 
 enum { USUAL = 4, MOST_SAMPLES = 64 };
@@ -280,7 +280,7 @@ static void share_votes(const struct chains *c, size_t example, const struct ext
         }
     for (size_t l = 0; l < labels; l++)
         shares[l] = log(shares[l] / (votes + 1));
-    answer_fill_label(c->adapted, c->examples[example], shares, outcome, c->arena);
+    score_fill(c->adapted, c->examples[example], shares, outcome, c->arena);
     outcome->label = answers[elected].label; /* of several with as many votes the earliest */
 }
 
@@ -313,7 +313,7 @@ static enum status score_undecided(const struct chains *c, size_t count, struct 
     struct sequence *sequences = arena_alloc(c->arena, count * sizeof *sequences);
     size_t *which = arena_alloc(c->arena, count * sizeof *which), n = 0;
     struct tokens ids = {0};
-    double *found;
+    struct scores found;
     enum status status = OK;
     for (size_t i = 0; i < count && status == OK; i++) {
         if (outcomes[i].label >= 0)
@@ -326,12 +326,13 @@ static enum status score_undecided(const struct chains *c, size_t count, struct 
     }
     tokens_release(&ids);
     if (status == OK && n)
-        status = answer_score_labels(c->adapted, sequences, n, &found, c->arena, c->deadline, err);
+        status = score_labels(c->adapted, SCORE_BY_SIZE, sequences, n, &found, c->arena,
+                              c->deadline, err);
     for (size_t j = 0; j < n && status == OK; j++) {
         struct outcome *outcome = &outcomes[which[j]];
-        answer_fill_label(c->adapted, c->examples[which[j]],
-                          found + j * c->adapted->data->label_count, outcome, c->arena);
-        outcome->request_tokens += sequences[j].request + c->adapted->labels->tokens;
+        score_fill(c->adapted, c->examples[which[j]],
+                   found.log_probabilities + j * c->adapted->data->label_count, outcome, c->arena);
+        outcome->request_tokens += sequences[j].request + found.rows[j];
     }
     return status;
 }

@@ -45,6 +45,7 @@ static int add_fork(struct label_trie *trie, const struct spelling *spellings, i
                           .parent_choice = parent_choice,
                           .path = spellings[first].tokens.ids + from,
                           .path_length = (int)(depth - from),
+                          .labels = last - first,
                           .first_choice = trie->n_choices};
     trie->tokens += fork->path_length;
     for (int i = first; i < last; i++)
@@ -126,25 +127,49 @@ enum status label_trie_create(struct label_trie **out, const struct adapted *ada
     return status;
 }
 
+void label_trie_visit(const struct label_trie *trie, int fork, const real *logits, double *reached,
+                      double *log_probabilities)
+{
+    const struct fork *at = &trie->forks[fork];
+    double peak = -INFINITY, sum = 0;
+    for (int b = 0; b < at->n_choices; b++)
+        peak = logits[b] > peak ? (double)logits[b] : peak;
+    for (int b = 0; b < at->n_choices; b++)
+        sum += exp((double)logits[b] - peak);
+    for (int b = 0; b < at->n_choices; b++) {
+        const struct choice *choice = &trie->choices[at->first_choice + b];
+        double here = reached[fork] + (double)logits[b] - peak - log(sum);
+        if (choice->fork >= 0)
+            reached[choice->fork] = here;
+        else
+            log_probabilities[choice->label] = here;
+    }
+}
+
+static void set_labels(const struct label_trie *trie, int fork, double log_probability,
+                       double *log_probabilities)
+{
+    const struct fork *at = &trie->forks[fork];
+    for (int b = at->first_choice; b < at->first_choice + at->n_choices; b++) {
+        const struct choice *choice = &trie->choices[b];
+        if (choice->fork >= 0)
+            set_labels(trie, choice->fork, log_probability, log_probabilities);
+        else
+            log_probabilities[choice->label] = log_probability;
+    }
+}
+
+void label_trie_share(const struct label_trie *trie, int fork, const double *reached,
+                      double *log_probabilities)
+{
+    double share = reached[fork] - log(trie->forks[fork].labels);
+    set_labels(trie, fork, share, log_probabilities);
+}
+
 void label_trie_distribution(const struct label_trie *trie, const real *logits, double *reached,
                              double *log_probabilities)
 {
     reached[0] = 0; /* log-probability of coming to each fork */
-    for (int f = 0; f < trie->n_forks; f++) {
-        const struct fork *fork = &trie->forks[f];
-        const real *at = logits + fork->first_choice;
-        double peak = -INFINITY, sum = 0;
-        for (int b = 0; b < fork->n_choices; b++)
-            peak = at[b] > peak ? (double)at[b] : peak;
-        for (int b = 0; b < fork->n_choices; b++)
-            sum += exp((double)at[b] - peak);
-        for (int b = 0; b < fork->n_choices; b++) {
-            const struct choice *choice = &trie->choices[fork->first_choice + b];
-            double here = reached[f] + (double)at[b] - peak - log(sum);
-            if (choice->fork >= 0)
-                reached[choice->fork] = here;
-            else
-                log_probabilities[choice->label] = here;
-        }
-    }
+    for (int f = 0; f < trie->n_forks; f++)
+        label_trie_visit(trie, f, logits + trie->forks[f].first_choice, reached, log_probabilities);
 }

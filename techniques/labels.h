@@ -24,6 +24,7 @@ struct fork {
     const int32_t *path; /* tokens from behind the parent fork to this one, its choice included */
     int path_length;
     int first_choice, n_choices;
+    int labels; /* how many it leads to */
 };
 
 struct label_trie {
@@ -39,6 +40,16 @@ struct label_trie {
  * BAD_DATA when two labels have the same tokens, or one has none. */
 enum status label_trie_create(struct label_trie **trie, const struct adapted *adapted,
                               struct error *err);
+
+/* The part of it that one fork has: from the logits of its choices (n_choices) and
+ * reached[fork], the logarithm of the probability of coming there, to reached[] of the forks and
+ * log_probabilities[] of the labels that its choices lead to. */
+void label_trie_visit(const struct label_trie *trie, int fork, const real *logits, double *reached,
+                      double *log_probabilities);
+
+/* For a fork that is not visited: every label behind it gets the same share of reached[fork]. */
+void label_trie_share(const struct label_trie *trie, int fork, const double *reached,
+                      double *log_probabilities);
 
 /* From the logits of all choices (n_choices, in their order) to the natural logarithms of the
  * label probabilities (n_labels), which sum to 1. `reached` is scratch of n_forks. */

@@ -142,6 +142,22 @@ void pack_scoring(const struct adapted *adapted, const struct sequence *sequence
     *layout = finish(&b);
 }
 
+void pack_continuations(const struct continuation *continuations, size_t count, struct arena *arena,
+                        struct layout *layout)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += (size_t)continuations[i].length;
+    struct builder b = builder_for(arena, rows, count, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct continuation *c = &continuations[i];
+        int segment = add_segment(&b, c->ids, c->length, -1, c->cache, c->position);
+        b.segments[segment].capture = c->capture;
+        b.scored[b.n_scored++] = b.rows - 1;
+    }
+    *layout = finish(&b);
+}
+
 void pack_requests(const struct adapted *adapted, const struct sequence *sequences, size_t count,
                    struct arena *arena, struct layout *layout)
 {

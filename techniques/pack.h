@@ -46,6 +46,18 @@ void pack_training(const struct adapted *adapted, const struct sequence *sequenc
 void pack_scoring(const struct adapted *adapted, const struct sequence *sequences, size_t count,
                   struct arena *arena, struct layout *layout);
 
+/* Rows that continue what is cached. */
+struct continuation {
+    const int32_t *ids; /* (length) */
+    int length, position;
+    const struct cache *cache; /* what they continue, or NULL */
+    struct cache *capture;     /* takes their keys and values, or NULL */
+};
+
+/* A batch of continuations: one segment each, its last row scored. */
+void pack_continuations(const struct continuation *continuations, size_t count, struct arena *arena,
+                        struct layout *layout);
+
 /* A batch for reading requests behind the cached prefix: one segment each, its last row scored. */
 void pack_requests(const struct adapted *adapted, const struct sequence *sequences, size_t count,
                    struct arena *arena, struct layout *layout);

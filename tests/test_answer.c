@@ -110,6 +110,98 @@ static void test_threads(void **state)
     }
 }
 
+/* ---- Options that are not offered ---- */
+
+/* Three to five options each; E is the most frequent answer and often not offered. */
+static const char *const data_mixed = "question,answer\n"
+                                      "\"Which is first?\nA) a\nB) b\nC) c\nD) d\nE) e\",E\n"
+                                      "\"Which is last?\nA) a\nB) b\nC) c\nD) d\nE) e\",E\n"
+                                      "\"Which is red?\nA) a\nB) b\nC) c\nD) d\nE) e\",E\n"
+                                      "\"Which is big?\nA) a\nB) b\nC) c\nD) d\nE) e\",E\n"
+                                      "\"Which is wet?\nA) a\nB) b\nC) c\nD) d\",D\n"
+                                      "\"Which is dry?\nA) a\nB) b\nC) c\nD) d\",D\n"
+                                      "\"Which is hot?\nA) a\nB) b\nC) c\nD) d\",D\n"
+                                      "\"Which is old? A) a B) b C) c\",B\n"
+                                      "\"Which is new? A) a B) b C) c\",A\n"
+                                      "\"Which is odd? A) a B) b C) c\",B\n";
+
+static void check_offered(const struct subject *s, const struct technique *technique,
+                          const struct outcome *outcomes)
+{
+    for (size_t i = 0; i < s->data.count; i++) {
+        const struct outcome *o = &outcomes[i];
+        int offered = s->data.examples[i].options;
+        double sum = 0;
+        if (o->label >= offered)
+            fail_msg("%s: example %zu: label %d of %d offered", technique->name, i, o->label,
+                     offered);
+        for (int l = 0; o->probabilities && l < (int)s->data.label_count; l++) {
+            assert_true(l < offered || o->probabilities[l] == 0);
+            assert_true(o->probabilities[l] <= o->probabilities[o->label]);
+            sum += (double)o->probabilities[l];
+        }
+        if (!o->probabilities)
+            continue;
+        assert_true(fabs(sum - 1) < 1e-5);
+        assert_true(fabs(o->probability - (double)o->probabilities[o->label]) < 1e-6);
+        double truth = (double)o->probabilities[s->data.examples[i].label];
+        assert_true(!o->scored || fabs(exp(-o->nll) - truth) < 1e-6);
+    }
+}
+
+static void test_only_what_is_offered(void **state)
+{
+    (void)state;
+    const struct technique *technique;
+    for (size_t t = 0; (technique = technique_at(t)); t++) {
+        struct subject s;
+        struct error err;
+        subject_open(&s, data_mixed, TASK_INFER, 2);
+        assert_int_equal(s.data.task, TASK_MULTIPLE_CHOICE);
+        assert_int_equal(s.data.label_count, 5);
+        assert_int_equal(s.data.examples[9].options, 3);
+        s.model->n_context = 4096;
+        if (!(technique->needs & NEEDS_RATIONALE)) {
+            struct adapted *adapted = subject_adapt(&s, technique, "");
+            if (technique->fit)
+                assert_int_equal(technique->fit(adapted, &s.material, NULL, &err), OK);
+            check_offered(&s, technique, subject_answer(&s, adapted));
+            adapted_release(adapted);
+        }
+        subject_close(&s);
+    }
+}
+
+/* The most frequent of the answers that are offered; and for what is scored, the distribution that
+ * the model has among them. */
+static void test_what_is_left(void **state)
+{
+    (void)state;
+    struct subject s;
+    subject_open(&s, data_mixed, TASK_INFER, 1);
+    struct adapted *adapted = subject_adapt(&s, technique_find("majority"), "");
+    const struct outcome *outcomes = subject_answer(&s, adapted);
+    assert_int_equal(outcomes[0].label, 4);
+    assert_int_equal(outcomes[4].label, 3);
+    assert_int_equal(outcomes[7].label, 1);
+    assert_true(fabs(outcomes[4].probability - 4 / 10.0) < 1e-6); /* 1+1, 2+1, 0+1, 3+1 of these */
+    adapted_release(adapted);
+    adapted = subject_adapt(&s, technique_find("zero_shot"), "");
+    outcomes = subject_answer(&s, adapted);
+    for (size_t i = 0; i < s.data.count; i++)
+        s.data.examples[i].options = 5;
+    const struct outcome *all = subject_answer(&s, adapted);
+    for (int l = 0; l < 3; l++) {
+        double three = (double)all[9].probabilities[0] + (double)all[9].probabilities[1] +
+                       (double)all[9].probabilities[2];
+        assert_true(fabs((double)outcomes[9].probabilities[l] -
+                         (double)all[9].probabilities[l] / three) < 1e-6);
+    }
+    assert_memory_equal(outcomes[0].probabilities, all[0].probabilities, 5 * sizeof(float));
+    adapted_release(adapted);
+    subject_close(&s);
+}
+
 static void test_label_outcomes(void **state)
 {
     (void)state;
@@ -297,9 +389,14 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packed),         cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_label_outcomes), cmocka_unit_test(test_cleaning),
-        cmocka_unit_test(test_text_outcomes),  cmocka_unit_test(test_longest_answer),
+        cmocka_unit_test(test_only_what_is_offered),
+        cmocka_unit_test(test_what_is_left),
+        cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_label_outcomes),
+        cmocka_unit_test(test_cleaning),
+        cmocka_unit_test(test_text_outcomes),
+        cmocka_unit_test(test_longest_answer),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 
 #include "techniques/labels.h"
 #include "techniques/prompt.h"
+#include "techniques/score.h"
 #include "tests/adapting.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -29,9 +30,9 @@ struct labelled {
 };
 
 static enum status open_labels(struct labelled *l, const char *const *names, size_t count,
-                               struct error *err)
+                               int threads, struct error *err)
 {
-    subject_open(&l->s, "text,label\nx,a\ny,b\n", TASK_CLASSIFICATION, 1);
+    subject_open(&l->s, "text,label\nx,a\ny,b\n", TASK_CLASSIFICATION, threads);
     for (size_t i = 0; i < count; i++)
         l->labels[i] = (struct label){.name = names[i], .count = 1};
     l->s.data.labels = l->labels;
@@ -111,7 +112,7 @@ static void test_shape(void **state)
         size_t count = 0;
         while (count < COUNT(cases[c].names) && cases[c].names[count])
             count++;
-        assert_int_equal(open_labels(&l, cases[c].names, count, &err), OK);
+        assert_int_equal(open_labels(&l, cases[c].names, count, 1, &err), OK);
         write_fork(&l, 0, &text);
         assert_string_equal(text_string(&text), cases[c].trie);
         assert_int_equal(l.adapted->labels->tokens, cases[c].tokens);
@@ -130,7 +131,7 @@ static void test_same_tokens(void **state)
         struct labelled l;
         struct error err = {0};
         char expected[64];
-        assert_int_equal(open_labels(&l, cases[c], 3, &err), BAD_DATA);
+        assert_int_equal(open_labels(&l, cases[c], 3, 1, &err), BAD_DATA);
         assert_null(l.adapted);
         snprintf(expected, sizeof expected, "\"%s\"", cases[c][2]);
         assert_non_null(strstr(err.text, expected));
@@ -145,7 +146,7 @@ static void test_empty(void **state)
     static const char *const names[] = {"a", "", "b"};
     struct labelled l;
     struct error err = {0};
-    assert_int_equal(open_labels(&l, names, 3, &err), BAD_DATA);
+    assert_int_equal(open_labels(&l, names, 3, 1, &err), BAD_DATA);
     assert_non_null(strstr(err.text, "the label \"\" is empty"));
     close_labels(&l);
 }
@@ -248,6 +249,28 @@ static double by_spelling(const struct spelt *spelt, size_t count, size_t at, si
     return sum;
 }
 
+/* The outcomes of all examples, by the way asked for. They live until the subject is closed. */
+static struct outcome *score(struct labelled *l, enum score_how how)
+{
+    struct subject *s = &l->s;
+    struct sequence *sequences;
+    struct error err;
+    struct outcome *outcomes = arena_zalloc(&s->arena, s->data.count * sizeof *outcomes);
+    assert_int_equal(
+        prompt_encode(l->adapted, s->examples, s->data.count, false, &s->arena, &sequences, &err),
+        OK);
+    struct scores scores;
+    assert_int_equal(
+        score_labels(l->adapted, how, sequences, s->data.count, &scores, &s->arena, NULL, &err),
+        OK);
+    for (size_t i = 0; i < s->data.count; i++) {
+        score_fill(l->adapted, s->examples[i], scores.log_probabilities + i * s->data.label_count,
+                   &outcomes[i], &s->arena);
+        outcomes[i].request_tokens = sequences[i].request + scores.rows[i];
+    }
+    return outcomes;
+}
+
 static void check_scores(const char *const *names, size_t count)
 {
     struct labelled l;
@@ -258,8 +281,8 @@ static void check_scores(const char *const *names, size_t count)
     struct tokens before = {0}, ids = {0};
     arena_init(&arena, NULL);
     tape_init(&tape, &arena, NULL);
-    assert_int_equal(open_labels(&l, names, count, &err), OK);
-    const struct outcome *outcome = subject_answer(&l.s, l.adapted);
+    assert_int_equal(open_labels(&l, names, count, 1, &err), OK);
+    const struct outcome *outcome = score(&l, SCORE_WHOLE);
     tokens_append(&before, l.adapted->prefix.ids, l.adapted->prefix.count);
     assert_int_equal(prompt_request(l.adapted, l.s.examples[0], &before, &err), OK);
     for (size_t i = 0; i < count; i++) {
@@ -300,29 +323,201 @@ static void test_scores(void **state)
     check_scores(one, COUNT(one));
 }
 
-static void test_77_labels(void **state)
+/* Labels of support requests, many of which begin alike. */
+static void write_77(char texts[77][40], const char *names[77])
 {
-    (void)state;
     static const char *const things[] = {"card",    "cash", "transfer", "top up",
                                          "account", "fee",  "refund"};
     static const char *const troubles[] = {
         "",       " lost",    " late",          " not working", " wrong", " twice",
         " limit", " pending", " pending again", " not here",    " charge"};
-    char texts[77][40];
-    const char *names[77];
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        snprintf(texts[i], sizeof *texts, "%s%s", things[i / 11], troubles[i % 11]);
+    for (size_t i = 0; i < 77; i++) {
+        snprintf(texts[i], 40, "%s%s", things[i / 11], troubles[i % 11]);
         names[i] = texts[i];
     }
+}
+
+static void test_77_labels(void **state)
+{
+    (void)state;
+    char texts[77][40];
+    const char *names[77];
+    write_77(texts, names);
     check_scores(names, COUNT(names));
+}
+
+/* ---- search against the whole trie ---- */
+
+/* Sum of probabilities of the labels behind a fork, the least and the most of them. */
+static double mass_behind(const struct label_trie *trie, int fork, const float *probabilities,
+                          double *least, double *most)
+{
+    const struct fork *at = &trie->forks[fork];
+    double sum = 0;
+    for (int b = at->first_choice; b < at->first_choice + at->n_choices; b++) {
+        const struct choice *choice = &trie->choices[b];
+        if (choice->fork >= 0) {
+            sum += mass_behind(trie, choice->fork, probabilities, least, most);
+            continue;
+        }
+        double p = (double)probabilities[choice->label];
+        *least = fmin(*least, p);
+        *most = fmax(*most, p);
+        sum += p;
+    }
+    return sum;
+}
+
+static int fork_of_label(const struct label_trie *trie, int label)
+{
+    for (int f = 0; f < trie->n_forks; f++)
+        for (int b = 0; b < trie->forks[f].n_choices; b++)
+            if (trie->choices[trie->forks[f].first_choice + b].label == label)
+                return f;
+    return -1;
+}
+
+static bool same(double a, double b)
+{
+    return fabs(a - b) < 1e-4 * fabs(b) + 1e-7; /* logits up to 30 times as large */
+}
+
+/* A label has its exact probability, or an equal share of the exact mass behind a fork that could
+ * not hold the answer. Returns whether it is exact. */
+static bool check_label(const struct label_trie *trie, int label, const struct outcome *found,
+                        const struct outcome *exact)
+{
+    if (same((double)found->probabilities[label], (double)exact->probabilities[label]))
+        return true;
+    for (int f = fork_of_label(trie, label); f > 0; f = trie->forks[f].parent) {
+        double least = 1, most = 0, ignored = 0;
+        double mass = mass_behind(trie, f, found->probabilities, &least, &most);
+        double whole = mass_behind(trie, f, exact->probabilities, &ignored, &ignored);
+        if (same(mass, whole) && same(least, most)) {
+            assert_true(mass <= exact->probability * (1 + 1e-4) && mass < 0.05);
+            return false;
+        }
+    }
+    fail_msg("label %d: %.9g, expected %.9g, and no group it could be a share of", label,
+             (double)found->probabilities[label], (double)exact->probabilities[label]);
+    return false;
+}
+
+/* One model, made `sharper` so that it is surer of its answers. Returns the share of labels that
+ * got their exact probability, and in `*rows` the share of the trie's rows that were read. */
+static double check_search(const char *const *names, size_t count, double sharper, double *rows)
+{
+    struct labelled l;
+    struct error err;
+    double exact_labels = 0, total = 0;
+    assert_int_equal(open_labels(&l, names, count, 1, &err), OK);
+    real *gain = l.s.model->output_norm.data;
+    for (int i = 0; i < l.s.model->n_embd; i++)
+        gain[i] *= (real)sharper;
+    l.s.data.count = 2;
+    l.s.data.examples[0].label = (int)(3 % count);
+    l.s.data.examples[1].label = (int)(5 % count);
+    const struct label_trie *trie = l.adapted->labels;
+    const struct outcome *exact = score(&l, SCORE_WHOLE), *found = score(&l, SCORE_SEARCH);
+    *rows = 0;
+    for (size_t e = 0; e < l.s.data.count; e++) {
+        int request = exact[e].request_tokens - trie->tokens;
+        double sum = 0;
+        assert_int_equal(found[e].label, exact[e].label);
+        assert_true(same(found[e].probability, exact[e].probability));
+        for (int label = 0; label < (int)count; label++) {
+            exact_labels += check_label(trie, label, &found[e], &exact[e]);
+            sum += (double)found[e].probabilities[label];
+            total++;
+        }
+        assert_true(fabs(sum - 1) < 1e-5);
+        double truth = (double)found[e].probabilities[l.s.data.examples[e].label];
+        assert_true(fabs(exp(-found[e].nll) - truth) < 1e-6);
+        assert_in_range(found[e].request_tokens, request, exact[e].request_tokens);
+        *rows += (found[e].request_tokens - request) / (double)trie->tokens / 2;
+    }
+    close_labels(&l);
+    return exact_labels / total;
+}
+
+static void test_search(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {2, 5, 11, 12, 22, 40, 77};
+    static const double sharpness[] = {0.1, 0.5, 1, 2, 4, 10, 30};
+    double least = 1, fewest = 1, most = 0, rows;
+    char texts[77][40];
+    const char *names[77];
+    write_77(texts, names);
+    for (size_t c = 0; c < COUNT(counts); c++)
+        for (size_t k = 0; k < COUNT(sharpness); k++) {
+            least = fmin(least, check_search(names, counts[c], sharpness[k], &rows));
+            fewest = counts[c] == 77 ? fmin(fewest, rows) : fewest;
+            most = fmax(most, rows);
+        }
+    assert_true(least < 0.7); /* something was left unread */
+    assert_true(fewest < 0.5 && most > fewest);
+}
+
+/* So many beginnings, all alike, that none has a large share: even then the fork that is come to
+ * with more than any label has is read. Each beginning is the fork in turn. */
+static void test_search_when_all_are_alike(void **state)
+{
+    (void)state;
+    enum { LETTERS = 26 };
+    char texts[LETTERS + 1][4];
+    const char *names[LETTERS + 1];
+    double rows;
+    for (int fork = 0; fork < LETTERS; fork++) {
+        for (int i = 0; i < LETTERS; i++)
+            snprintf(texts[i], sizeof *texts, "%c%s", 'A' + i, i == fork ? "Q" : "");
+        snprintf(texts[LETTERS], sizeof *texts, "%cZ", 'A' + fork);
+        for (int i = 0; i <= LETTERS; i++)
+            names[i] = texts[i];
+        check_search(names, LETTERS + 1, 0.05, &rows);
+    }
+}
+
+/* Bytes of all probabilities of 77 labels behind `count` examples. */
+static void search_with(int threads, float *probabilities, int *tokens)
+{
+    char texts[77][40];
+    const char *names[77];
+    struct labelled l;
+    struct error err;
+    write_77(texts, names);
+    assert_int_equal(open_labels(&l, names, 77, threads, &err), OK);
+    for (size_t i = 0; i < SUBJECT_ROWS; i++)
+        l.s.examples[i] = &l.s.data.examples[i % 2];
+    l.s.data.count = SUBJECT_ROWS;
+    const struct outcome *found = score(&l, SCORE_BY_SIZE);
+    for (size_t e = 0; e < SUBJECT_ROWS; e++) {
+        memcpy(probabilities + e * 77, found[e].probabilities, 77 * sizeof *probabilities);
+        tokens[e] = found[e].request_tokens;
+    }
+    l.s.data.count = 1;
+    close_labels(&l);
+}
+
+static void test_search_threads(void **state)
+{
+    (void)state;
+    static float one[SUBJECT_ROWS * 77], three[SUBJECT_ROWS * 77];
+    static int tokens_one[SUBJECT_ROWS], tokens_three[SUBJECT_ROWS];
+    search_with(1, one, tokens_one);
+    search_with(3, three, tokens_three);
+    assert_memory_equal(one, three, sizeof one);
+    assert_memory_equal(tokens_one, tokens_three, sizeof tokens_one);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shape),  cmocka_unit_test(test_same_tokens),
-        cmocka_unit_test(test_empty),  cmocka_unit_test(test_distribution),
-        cmocka_unit_test(test_scores), cmocka_unit_test(test_77_labels),
+        cmocka_unit_test(test_shape),          cmocka_unit_test(test_same_tokens),
+        cmocka_unit_test(test_empty),          cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_scores),         cmocka_unit_test(test_77_labels),
+        cmocka_unit_test(test_search),         cmocka_unit_test(test_search_when_all_are_alike),
+        cmocka_unit_test(test_search_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
