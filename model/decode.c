@@ -10,6 +10,7 @@
 struct slot {
     struct stream *stream; /* NULL: free */
     struct cache *cache;
+    int position; /* of the first token of the prompt */
     int32_t last; /* the token to feed next, once the prompt was read */
     bool fresh;   /* the prompt is still to be read */
 };
@@ -40,9 +41,9 @@ static struct layout step_layout(struct batch *batch)
             (struct segment){.start = layout.rows,
                              .length = length,
                              .parent = -1,
-                             .cache = slot->fresh ? batch->how->prefix : slot->cache,
+                             .cache = slot->fresh ? slot->cache->parent : slot->cache,
                              .capture = slot->cache,
-                             .position = batch->how->position + slot->cache->length};
+                             .position = slot->position + slot->cache->length};
         memcpy(batch->tokens + layout.rows, tokens, (size_t)length * sizeof *tokens);
         layout.rows += length;
         batch->scored[layout.n_scored++] = layout.rows - 1;
@@ -114,18 +115,27 @@ static void run_step(struct batch *batch, struct workspace *workspace)
     }
 }
 
+/* Gives a free slot to a stream, behind the prefix of its own or the common one. */
+static void begin_stream(const struct decoding *how, struct slot *slot, struct stream *stream)
+{
+    const struct cache *own = stream->prefix;
+    slot->stream = stream;
+    slot->stream->length = 0;
+    slot->fresh = true;
+    slot->position = own ? own->position + own->length : how->position;
+    slot->cache->length = 0;
+    slot->cache->parent = own ? own : how->prefix;
+    slot->cache->position = slot->position;
+}
+
 /* Puts waiting streams into free slots; returns how many slots are taken. */
 static int fill_slots(struct batch *batch, struct stream *streams, int n_streams, int *next)
 {
     int taken = 0;
     for (int i = 0; i < batch->n_slots; i++) {
         struct slot *slot = &batch->slots[i];
-        if (!slot->stream && *next < n_streams) {
-            slot->stream = &streams[(*next)++];
-            slot->stream->length = 0;
-            slot->fresh = true;
-            slot->cache->length = 0;
-        }
+        if (!slot->stream && *next < n_streams)
+            begin_stream(batch->how, slot, &streams[(*next)++]);
         taken += slot->stream != NULL;
     }
     return taken;

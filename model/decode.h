@@ -18,12 +18,14 @@
 struct stream {
     const int32_t *prompt; /* (prompt_length), at least one token */
     int prompt_length;
-    int room;             /* tokens its answer may have where that is less than `longest`: what the
-                             context leaves; 0: no such limit */
-    struct random random; /* for sampling; every stream its own */
-    int32_t *ids;         /* out: (longest) the tokens of the answer, without the end token */
-    int length;           /* out */
-    bool ended;           /* out: the end token came; false: the answer was cut at `longest` */
+    int room; /* tokens its answer may have where that is less than `longest`: what the
+                 context leaves; 0: no such limit */
+    const struct cache *prefix; /* what this stream continues instead of the decoding's prefix; its
+                                   first token comes behind it; or NULL */
+    struct random random;       /* for sampling; every stream its own */
+    int32_t *ids;               /* out: (longest) the tokens of the answer, without the end token */
+    int length;                 /* out */
+    bool ended; /* out: the end token came; false: the answer was cut at `longest` */
 };
 
 struct decoding {

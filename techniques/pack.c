@@ -128,18 +128,30 @@ static void add_example(const struct adapted *adapted, const struct sequence *se
     }
 }
 
+void pack_scoring_mixed(const struct adapted *const *to, const struct sequence *sequences,
+                        size_t count, struct arena *arena, struct layout *layout)
+{
+    size_t rows = 0, forks = 0, most = 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t own = (size_t)to[i]->labels->n_forks;
+        rows += (size_t)(sequences[i].request + to[i]->labels->tokens);
+        forks += own;
+        most = own > most ? own : most;
+    }
+    struct builder b = builder_for(arena, rows, forks, forks);
+    int *segment_of = arena_alloc(arena, most * sizeof *segment_of);
+    for (size_t i = 0; i < count; i++)
+        add_example(to[i], &sequences[i], &b, segment_of);
+    *layout = finish(&b);
+}
+
 void pack_scoring(const struct adapted *adapted, const struct sequence *sequences, size_t count,
                   struct arena *arena, struct layout *layout)
 {
-    const struct label_trie *trie = adapted->labels;
-    size_t rows = count * (size_t)trie->tokens, forks = (size_t)trie->n_forks;
+    const struct adapted **to = arena_alloc(arena, count * sizeof *to);
     for (size_t i = 0; i < count; i++)
-        rows += (size_t)sequences[i].request;
-    struct builder b = builder_for(arena, rows, count * forks, count * forks);
-    int *segment_of = arena_alloc(arena, forks * sizeof *segment_of);
-    for (size_t i = 0; i < count; i++)
-        add_example(adapted, &sequences[i], &b, segment_of);
-    *layout = finish(&b);
+        to[i] = adapted;
+    pack_scoring_mixed(to, sequences, count, arena, layout);
 }
 
 void pack_continuations(const struct continuation *continuations, size_t count, struct arena *arena,

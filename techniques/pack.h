@@ -58,6 +58,12 @@ struct continuation {
 void pack_continuations(const struct continuation *continuations, size_t count, struct arena *arena,
                         struct layout *layout);
 
+/* The same for requests to several adapted models of one base model, each behind the cached prefix
+ * and with the label trie of its own: `to` (count). A cached prefix carries all that sets them
+ * apart, so nothing may be attached to the pass. */
+void pack_scoring_mixed(const struct adapted *const *to, const struct sequence *sequences,
+                        size_t count, struct arena *arena, struct layout *layout);
+
 /* A batch for reading requests behind the cached prefix: one segment each, its last row scored. */
 void pack_requests(const struct adapted *adapted, const struct sequence *sequences, size_t count,
                    struct arena *arena, struct layout *layout);
