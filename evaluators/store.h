@@ -222,6 +222,23 @@ enum status trial_predictions_get(struct store *store, int64_t id, enum side sid
                                   struct arena *arena, struct prediction **predictions,
                                   size_t *count, struct error *err);
 
+/* What stands behind the predictions of a side: the same for all trials. */
+struct example_record {
+    int64_t example; /* row in its data file, from 0, as in struct prediction */
+    int64_t line;    /* where the row starts in the file, from 1 */
+    const char *input;
+    const char *target;
+};
+
+/* Adds examples of a side; those that are there stay as they are. */
+enum status store_examples_put(struct store *store, enum side side,
+                               const struct example_record *examples, size_t count,
+                               struct error *err);
+
+/* The examples of a side by `example`; none in a file of before they were kept. */
+enum status store_examples_get(struct store *store, enum side side, struct arena *arena,
+                               struct example_record **examples, size_t *count, struct error *err);
+
 struct loss_row {
     int64_t step;
     int64_t examples_seen;

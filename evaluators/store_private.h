@@ -6,6 +6,7 @@
  *   store_study.c    the study row, the log, the check of the whole file
  *   store_trials.c   the life of a trial: plan, claim, heartbeat, finish, settle, read
  *   store_parts.c    what belongs to a trial: predictions, loss rows, checkpoint, artifact
+ *   store_examples.c the texts behind the predictions
  *   store_columns.c  between records and rows
  *   store_process.c  who runs a trial, and whether it still lives
  *   store_sql.c      the only file that includes sqlite3.h

@@ -971,6 +971,39 @@ static void test_check_finds(void **state)
     }
 }
 
+/* ---- Examples ------------------------------------------------------------------------------- */
+
+static void test_examples(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    static const struct example_record rows[] = {{7, 9, "second", "no"},
+                                                 {3, 5, "a \"quoted\"\n\u202E text", "yes"}};
+    static const struct example_record other = {7, 1, "changed", "changed"};
+    struct example_record *found;
+    size_t count;
+    struct store *store = must_open(place->file, STORE_CREATE);
+    must(store_examples_get(store, SIDE_DEV, &place->arena, &found, &count, &err), &err);
+    assert_int_equal(count, 0); /* a file of before there was the table */
+    must(store_examples_put(store, SIDE_DEV, rows, 2, &err), &err);
+    must(store_examples_put(store, SIDE_DEV, &other, 1, &err), &err);
+    must(store_examples_put(store, SIDE_TEST, &other, 1, &err), &err);
+    must_be_sound(store);
+    store_close(store);
+    store = must_open(place->file, STORE_READ);
+    must(store_examples_get(store, SIDE_DEV, &place->arena, &found, &count, &err), &err);
+    assert_int_equal(count, 2);
+    assert_int_equal(found[0].example, 3);
+    assert_int_equal(found[0].line, 5);
+    assert_string_equal(found[0].input, rows[1].input);
+    assert_string_equal(found[1].input, "second");
+    assert_string_equal(found[1].target, "no");
+    must(store_examples_get(store, SIDE_TEST, &place->arena, &found, &count, &err), &err);
+    assert_int_equal(count, 1);
+    must_refuse(store_examples_put(store, SIDE_DEV, rows, 2, &err), FAILED, &err, "reading only");
+    store_close(store);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, enter, leave)
 
 int main(void)
@@ -1005,6 +1038,7 @@ int main(void)
         TEST(test_one_writer),
         TEST(test_events),
         TEST(test_check_finds),
+        TEST(test_examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
