@@ -75,6 +75,7 @@ $(BUILD)/double/%.o: %.c $(BUILD)/flags
 $(BUILD)/obj/datasets/demo.o $(BUILD)/double/datasets/demo.o: $(EMBEDDED)
 $(BUILD)/obj/evaluators/forgetting.o $(BUILD)/double/evaluators/forgetting.o: $(EMBEDDED)
 $(BUILD)/obj/advisor/rules.o $(BUILD)/double/advisor/rules.o: $(EMBEDDED)
+$(BUILD)/obj/reports/html_pieces.o $(BUILD)/double/reports/html_pieces.o: reports/report.css
 
 # Tests whose name ends in _double are linked with the double build.
 $(BUILD)/tests/%_double: tests/%_double.c $(BUILD)/libadvisor-double.a

@@ -14,13 +14,22 @@ static const struct report_format table[] = {
      .write = write_json_report,
      .write_trial = write_json_trial},
     {.name = "csv",
-     .summary = "for spreadsheets; the ranking, one technique a row",
+     .summary = "for spreadsheets; one trial a row",
      .write = write_csv_report,
      .write_trial = write_csv_report},
     {.name = "markdown",
      .summary = "for a pull request; the answer and a short table",
      .write = write_markdown_report,
      .write_trial = write_markdown_trial},
+    {.name = "html",
+     .summary = "to show around; one page with pictures that loads and runs nothing",
+     .write = write_html_report,
+     .write_trial = write_html_trial},
+    {.name = "lm-eval",
+     .summary = "for the tools of lm-evaluation-harness; results and samples in a folder",
+     .write = write_lm_eval_report,
+     .write_trial = write_lm_eval_report,
+     .write_files = write_lm_eval_files},
 };
 
 const struct report_format *report_format_at(size_t index)
@@ -33,6 +42,22 @@ const struct report_format *report_format_find(const char *name)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, name))
             return &table[i];
+    return NULL;
+}
+
+const struct ranked *report_ranked(const struct report *report, const char *technique)
+{
+    for (size_t i = 0; technique && i < report->ranking_count; i++)
+        if (!strcmp(report->ranking[i].technique, technique))
+            return &report->ranking[i];
+    return NULL;
+}
+
+const struct ranked_answers *report_answers(const struct report *report, const char *technique)
+{
+    for (size_t i = 0; technique && i < report->evidence.answers_count; i++)
+        if (!strcmp(report->evidence.answers[i].technique, technique))
+            return &report->evidence.answers[i];
     return NULL;
 }
 
@@ -49,6 +74,7 @@ static const struct ranked_number numbers[] = {
     {.name = "train_seconds", .part = RANKED_COST, AT(train_seconds)},
     {.name = "tokens_per_request", .part = RANKED_COST, AT(tokens_per_request)},
     {.name = "latency_ms", .part = RANKED_COST, AT(latency_ms)},
+    {.name = "training_tokens", .part = RANKED_COST, AT(training_tokens)},
     {.name = "trainable_parameters", .part = RANKED_COST, AT(trainable_parameters)},
     {.name = "peak_memory_bytes", .part = RANKED_COST, AT(peak_memory_bytes)},
     {.name = "artifact_bytes", .part = RANKED_COST, AT(artifact_bytes)},
@@ -66,6 +92,12 @@ const struct ranked_number *ranked_number_at(enum ranked_part part, size_t index
 struct measured ranked_number_of(const struct ranked_number *number, const struct ranked *ranked)
 {
     return *(const struct measured *)((const char *)ranked + number->at);
+}
+
+void ranked_number_set(const struct ranked_number *number, struct ranked *ranked,
+                       struct measured value)
+{
+    *(struct measured *)((char *)ranked + number->at) = value;
 }
 
 const char *standing_status_name(enum standing_status status)

@@ -20,6 +20,13 @@ void write_markdown_report(const struct report *report, struct report_style styl
                            struct text *out);
 void write_markdown_trial(const struct report *report, struct report_style style, struct text *out);
 
+void write_html_report(const struct report *report, struct report_style style, struct text *out);
+void write_html_trial(const struct report *report, struct report_style style, struct text *out);
+
+void write_lm_eval_report(const struct report *report, struct report_style style, struct text *out);
+enum status write_lm_eval_files(const struct report *report, const struct report_sink *sink,
+                                struct error *err);
+
 /* The measured numbers of a ranked technique, under their names in JSON and CSV. */
 enum ranked_part { RANKED_METRIC, RANKED_PROBABILITY, RANKED_COST };
 
@@ -32,5 +39,7 @@ struct ranked_number {
 /* Those of one part, in order; NULL when `index` is past the last. */
 const struct ranked_number *ranked_number_at(enum ranked_part part, size_t index);
 struct measured ranked_number_of(const struct ranked_number *number, const struct ranked *ranked);
+void ranked_number_set(const struct ranked_number *number, struct ranked *ranked,
+                       struct measured value);
 
 #endif

@@ -56,6 +56,7 @@ static void write_data(struct writer *w, const struct report *report)
     write_string(w, "path", report->data_path);
     write_string(w, "sha256", report->data_sha256);
     write_string(w, "test_path", report->test_path);
+    write_string(w, "test_sha256", report->test_sha256);
     write_object_end(w);
 }
 
@@ -109,6 +110,28 @@ static void write_reasons(struct writer *w, const struct ranked *ranked)
     write_array_end(w);
 }
 
+static void write_forecast(struct writer *w, const struct report_forecast *forecast)
+{
+    if (!forecast->count) {
+        write_null(w, "forecast");
+        return;
+    }
+    write_object(w, "forecast");
+    write_number(w, "level", forecast->level);
+    write_array(w, "points");
+    for (size_t i = 0; i < forecast->count; i++) {
+        write_object(w, NULL);
+        write_number(w, "examples", forecast->points[i].examples);
+        write_number(w, "metric", forecast->points[i].metric);
+        write_number(w, "low", forecast->points[i].low);
+        write_number(w, "high", forecast->points[i].high);
+        write_object_end(w);
+    }
+    write_array_end(w);
+    write_measured(w, "examples_to_target", forecast->examples_to_target);
+    write_object_end(w);
+}
+
 static void write_measurements(struct writer *w, const struct ranked *ranked, enum ranked_part part)
 {
     const struct ranked_number *number;
@@ -131,7 +154,7 @@ static void write_ranked(struct writer *w, const struct ranked *ranked)
     write_measurements(w, ranked, RANKED_PROBABILITY);
     write_measurements(w, ranked, RANKED_COST);
     write_json(w, "metrics", ranked->metrics ? ranked->metrics : "{}");
-    write_null(w, "forecast");
+    write_forecast(w, &ranked->forecast);
     write_reasons(w, ranked);
     write_object_end(w);
 }
@@ -142,6 +165,15 @@ static void write_cost(struct writer *w, const struct report *report)
     write_number(w, "budget_seconds", report->budget_seconds);
     write_number(w, "spent_seconds", report->spent_seconds);
     write_number(w, "exhaustive_seconds_estimate", report->exhaustive_seconds_estimate);
+    write_object_end(w);
+}
+
+static void write_reproduce(struct writer *w, const struct report *report)
+{
+    write_object(w, "reproduce");
+    write_string(w, "command", report->command);
+    write_string(w, "version", report->program_version);
+    write_bool(w, "complete", report->complete);
     write_object_end(w);
 }
 
@@ -162,6 +194,7 @@ void write_json_report(const struct report *report, struct report_style style, s
     write_array_end(&w);
     write_strings(&w, "pareto", report->pareto, report->pareto_count);
     write_cost(&w, report);
+    write_reproduce(&w, report);
     write_object_end(&w);
     writer_end(&w);
 }

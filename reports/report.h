@@ -39,6 +39,20 @@ struct reason {
     enum verdict verdict;
 };
 
+/* Where the learning curve of a technique is expected to go: points beyond what was measured, by
+ * `examples`. */
+struct forecast_point {
+    double examples;          /* training examples */
+    double metric, low, high; /* low <= metric <= high */
+};
+
+struct report_forecast {
+    double level; /* of low .. high, such as 0.8 */
+    const struct forecast_point *points;
+    size_t count;                       /* 0: there is no forecast */
+    struct measured examples_to_target; /* training examples until the target is met */
+};
+
 /* One technique in the ranking. */
 struct ranked {
     int rank; /* from 1; techniques that tie have their own numbers and name each other */
@@ -55,9 +69,30 @@ struct ranked {
     size_t tied_count;
     struct measured probability_best, probability_meets_target;
     struct measured trial_seconds, train_seconds, tokens_per_request, latency_ms;
+    struct measured training_tokens; /* model tokens to learn: forward and backward count three */
     struct measured trainable_parameters, peak_memory_bytes, artifact_bytes;
+    struct report_forecast forecast;
     const struct reason *reasons;
     size_t reason_count;
+};
+
+/* What a ranked technique answered, example by example; by example number. */
+struct ranked_answers {
+    const char *technique;
+    int64_t trial; /* the trial that stands for it in the ranking */
+    const struct prediction *dev, *test;
+    size_t dev_count, test_count; /* test: 0 while it was not tested */
+};
+
+/* What a report rests on besides its numbers, out of the study file. All of it may be missing. */
+struct evidence {
+    int64_t created_ms; /* of the study, since 1970; 0: not known */
+    const struct trial_record *trials;
+    size_t trial_count;
+    const struct ranked_answers *answers; /* in the order of the ranking */
+    size_t answers_count;
+    const struct example_record *dev, *test; /* the examples, by number */
+    size_t dev_count, test_count;
 };
 
 enum outcome_status {
@@ -83,11 +118,12 @@ struct report {
     int model_context;
 
     const char *data_path, *data_sha256;
-    const char *test_path;             /* NULL: split off the data */
-    const char *task;                  /* "classification" ... */
-    size_t examples, train, dev, test; /* rows there are */
-    size_t dev_used, test_used;        /* rows the trials were scored on */
-    const struct label_count *labels;  /* most frequent first */
+    const char *test_path, *test_sha256; /* NULL: split off the data */
+    const char *task;                    /* "classification" ... */
+    size_t examples, train, dev, test;   /* rows there are */
+    size_t dev_used, test_used;          /* rows the trials were scored on */
+    const struct label_count *labels;    /* most frequent first; class c of a prediction is number c
+                                            by the bytes of the names */
     size_t label_count;
     struct measured input_tokens_mean, input_tokens_max; /* of the user's text */
     size_t exact_duplicates, near_duplicates, conflicting, leaked;
@@ -114,13 +150,33 @@ struct report {
     size_t pareto_count;
 
     double spent_seconds, exhaustive_seconds_estimate;
-    const char *command; /* how to reproduce it, without the program's path */
+    const char *command;         /* how to reproduce it, without the program's path */
+    const char *program_version; /* that made the recommendation, or NULL */
+
+    struct evidence evidence;
 };
+
+/* The row of a technique in the ranking, and its answers; NULL when there are none. */
+const struct ranked *report_ranked(const struct report *report, const char *technique);
+const struct ranked_answers *report_answers(const struct report *report, const char *technique);
+
+/* Reads back what write_json_report wrote (`json`, valid JSON): everything but study_path and the
+ * evidence. Strings live in `arena`. FAILED when it is not a report of this schema. */
+enum status report_read(const char *json, struct arena *arena, struct report *report,
+                        struct error *err);
 
 /* How a report is laid out; only text looks at it. */
 struct report_style {
     int columns; /* width of the terminal, at least 40 */
     bool color;
+};
+
+/* Where the files of a format that has several go: `put` writes one. `path` is relative, made of
+ * letters, digits, ".", "_", "-" and at most one "/". */
+struct report_sink {
+    void *context;
+    enum status (*put)(void *context, const char *path, const struct text *bytes,
+                       struct error *err);
 };
 
 struct report_format {
@@ -130,6 +186,10 @@ struct report_format {
 
     /* One trial: ranking[0] of a report whose ranking has one row. */
     void (*write_trial)(const struct report *report, struct report_style style, struct text *out);
+
+    /* The same as files in a folder; NULL for most formats. Without a folder `write` is used. */
+    enum status (*write_files)(const struct report *report, const struct report_sink *sink,
+                               struct error *err);
 };
 
 /* The formats in turn; NULL when `index` is past the last. */

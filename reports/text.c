@@ -62,14 +62,6 @@ static void add_item(const struct page *page, const char *name, int name_columns
     text_add(page->out, "\n");
 }
 
-static const struct ranked *find_ranked(const struct report *report, const char *technique)
-{
-    for (size_t i = 0; technique && i < report->ranking_count; i++)
-        if (!strcmp(report->ranking[i].technique, technique))
-            return &report->ranking[i];
-    return NULL;
-}
-
 /* ---- The answer -------------------------------------------------------------------------------
  */
 
@@ -156,7 +148,7 @@ static void add_ties(const struct page *page, const struct ranked *ranked)
 {
     struct text names = {0}, note = {0};
     for (size_t i = 0; i < ranked->tied_count; i++) {
-        const struct ranked *other = find_ranked(page->report, ranked->tied_with[i]);
+        const struct ranked *other = report_ranked(page->report, ranked->tied_with[i]);
         if (!other || other > ranked)
             text_printf(&names, "%s%s", names.length ? ", " : "", ranked->tied_with[i]);
     }
@@ -484,7 +476,7 @@ static void add_trial_space(const struct page *page, const struct ranked *trial)
 void write_text_trial(const struct report *report, struct report_style style, struct text *out)
 {
     struct page page = page_of(report, style, out);
-    const struct ranked *trial = find_ranked(report, report->ranking[0].technique);
+    const struct ranked *trial = report_ranked(report, report->ranking[0].technique);
     struct text setting = {0};
     add_trial_result(&page, trial);
     text_add(&setting, trial->setting);

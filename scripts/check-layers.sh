@@ -35,7 +35,7 @@ csv.h              datasets/csv.c
 pcre2.h            model/tokenizer.c
 openssl/*          base/hash.c
 jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
-jansson.h          techniques/setting.c evaluators/slots.c
+jansson.h          techniques/setting.c evaluators/slots.c reports/read.c
 cmocka.h           -
 '
 

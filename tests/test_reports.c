@@ -22,6 +22,7 @@
 #include "reports/plain.h"
 #include "reports/report.h"
 #include "reports/writer.h"
+#include "tests/json_schema.h"
 
 #define HASH         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -36,6 +37,8 @@ static const struct reason reason = {.rule = "R09",
                                      .source = "Hu et al. 2021",
                                      .text = "low-rank updates need few examples",
                                      .verdict = VERDICT_CONFIRMED};
+
+static const struct forecast_point forecast[] = {{666, 0.93, 0.9, 0.95}, {1332, 0.94, 0.9, 0.97}};
 
 static const struct ranked ranking[] = {
     {.rank = 1,
@@ -83,6 +86,8 @@ static const struct ranked ranking[] = {
      .artifact_bytes = {true, 1850000},
      .forgetting = {true, 0.0625},
      .metrics = "{\"accuracy\":0.923076923077,\"macro_f1\":0.91}",
+     .training_tokens = {true, 42957},
+     .forecast = {.level = 0.8, .points = forecast, .count = 2, .examples_to_target = {true, 1480}},
      .reasons = &reason,
      .reason_count = 1},
     {.rank = 3,
@@ -183,6 +188,7 @@ static struct report whole_report(void)
                            .ranking_count = COUNT(ranking),
                            .pareto = pareto,
                            .pareto_count = COUNT(pareto),
+                           .program_version = "0.1.0",
                            .spent_seconds = 251.3,
                            .exhaustive_seconds_estimate = 5120,
                            .command = "advisor recommend demo:tickets --target 0.85 --budget 5m "
@@ -594,8 +600,8 @@ static void check_keys(json_t *object, const char *expected)
 static const char RANKED_KEYS[] =
     "rank technique family status note setting examples metric low high test_metric tied_with "
     "probability_best probability_meets_target trial_seconds train_seconds tokens_per_request "
-    "latency_ms trainable_parameters peak_memory_bytes artifact_bytes forgetting metrics "
-    "forecast reasons";
+    "latency_ms training_tokens trainable_parameters peak_memory_bytes artifact_bytes forgetting "
+    "metrics forecast reasons";
 
 static void test_json_has_the_schema(void **state)
 {
@@ -607,7 +613,8 @@ static void test_json_has_the_schema(void **state)
         size_t row;
         json_t *ranked;
         check_keys(root,
-                   "schema study model constraints profile recommendation ranking pareto cost");
+                   "schema study model constraints profile recommendation ranking pareto cost "
+                   "reproduce");
         check_keys(json_object_get(root, "model"),
                    "name path sha256 parameters context_length bytes");
         check_keys(
@@ -620,6 +627,7 @@ static void test_json_has_the_schema(void **state)
         check_keys(json_object_get(root, "recommendation"), "technique status reasons");
         check_keys(json_object_get(root, "cost"),
                    "budget_seconds spent_seconds exhaustive_seconds_estimate");
+        check_keys(json_object_get(root, "reproduce"), "command version complete");
         assert_int_equal(json_array_size(json_object_get(root, "ranking")), report.ranking_count);
         json_array_foreach(json_object_get(root, "ranking"), row, ranked)
             check_keys(ranked, RANKED_KEYS);
@@ -664,6 +672,63 @@ static void test_json_values(void **state)
     text_release(&out);
 }
 
+/* ---- JSON Schema ------------------------------------------------------------------------------
+ */
+
+static void test_json_is_valid_by_its_schema(void **state)
+{
+    (void)state;
+    struct report_style style = {.columns = 80};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct report report = cases[i].make();
+        struct text out = written(&report, "json", 80, false);
+        schema_must_accept("report", text_string(&out));
+        text_clear(&out);
+        if (report.ranking_count) {
+            report_format_find("json")->write_trial(&report, style, &out);
+            schema_must_accept("trial", text_string(&out));
+        }
+        text_release(&out);
+    }
+}
+
+/* The schema is no empty promise: what a program could trip over is refused. */
+static void test_the_schema_refuses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *fault;
+    } rows[] = {{"\"schema\": 1", "\"schema\": 2", "/schema: const"},
+                {"\"schema\": 1,", "", "/schema: required"},
+                {"\"schema\": 1", "\"schema\": 1, \"more\": 0", "/more: additionalProperties"},
+                {"\"sha256\": \"b1", "\"sha256\": \"B1", "/model/sha256: pattern"},
+                {"\"seed\": 7", "\"seed\": -7", "/constraints/seed: minimum"},
+                {"\"seed\": 7", "\"seed\": 7.5", "/constraints/seed: type"},
+                {"\"confidence\": 0.8", "\"confidence\": 8", "/constraints/confidence: maximum"},
+                {"\"label\": \"billing\"", "\"label\": null", "/profile/labels/0/label: type"},
+                {"\"task\": \"class", "\"task\": \"klass", "/profile/task: enum"},
+                {"\"technique\": \"lora\",", "\"technique\": \"\",", "/technique: minLength"},
+                {"\"verdict\": \"confirmed\"", "\"verdict\": \"\"", "/verdict: enum"},
+                {"\"rank\": 1", "\"rank\": 0", "/ranking/0/rank: minimum"},
+                {"\"tied_with\": [", "\"tied_with\": [1,", "/tied_with/0: type"}};
+    struct report report = whole_report();
+    struct text json = written(&report, "json", 80, false);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct text broken = {0}, fault = {0};
+        const char *at = strstr(text_string(&json), rows[i].from);
+        assert_non_null(at);
+        text_append(&broken, json.bytes, (size_t)(at - json.bytes));
+        text_add(&broken, rows[i].to);
+        text_add(&broken, at + strlen(rows[i].from));
+        assert_false(schema_accepts("report", text_string(&broken), &fault));
+        if (!strstr(text_string(&fault), rows[i].fault))
+            fail_msg("%s: found %s", rows[i].fault, text_string(&fault));
+        text_release(&fault);
+        text_release(&broken);
+    }
+    text_release(&json);
+}
+
 static void test_json_is_the_same_twice(void **state)
 {
     (void)state;
@@ -687,6 +752,70 @@ static void test_json_hostile_strings(void **state)
                                "\"a\",b\n| `x` <script> [y](z) \\ \xC2\x85\u2028 end");
     json_decref(root);
     text_release(&out);
+}
+
+/* What is read back is written as it was. */
+static void test_json_is_read_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct report report = cases[i].make(), again;
+        struct error err = {0};
+        struct arena arena;
+        arena_init(&arena, NULL);
+        struct text first = written(&report, "json", 80, false);
+        if (report_read(text_string(&first), &arena, &again, &err) != OK)
+            fail_msg("%s: %s", cases[i].name, err.text);
+        struct text second = written(&again, "json", 80, false);
+        assert_string_equal(text_string(&second), text_string(&first));
+        again.study_path = report.study_path;
+        struct text text = written(&again, "text", 80, false);
+        if (strcmp(cases[i].name, "hostile") != 0) /* its bytes that are no UTF-8 became U+FFFD */
+            check_golden(cases[i].name, "txt", &text);
+        text_release(&text);
+        text_release(&second);
+        text_release(&first);
+        arena_release(&arena);
+    }
+}
+
+/* Every key matters: without it, or with a value of another kind, nothing is read. */
+static void test_json_that_is_no_report(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to, *words;
+    } rows[] = {{"\"schema\": 1", "\"schema\": 2", "\"schema\""},
+                {"\"schema\": 1", "\"schema\": 1,", "not valid JSON"},
+                {"\"study\"", "\"stud\"", "\"study\""},
+                {"\"rank\": 1", "\"rank\": \"1\"", "\"rank\""},
+                {"\"status\": \"measured\"", "\"status\": \"maybe\"", "\"status\""},
+                {"\"status\": \"meets_target\"", "\"status\": \"no\"", "\"status\""},
+                {"\"verdict\": \"confirmed\"", "\"verdict\": 3", "\"verdict\""},
+                {"\"setting\": {\"k\":8}", "\"setting\": 8", "\"setting\""},
+                {"\"examples\": 520", "\"examples\": -520", "\"examples\""},
+                {"\"metric\": 0.913461538462", "\"metric\": \"high\"", "\"metric\""},
+                {"\"pareto\": [", "\"pareto\": [7,", "\"pareto\""},
+                {"\"reproduce\": {", "\"reproduce\": 1, \"rest\": {", "\"reproduce\""}};
+    struct report report = whole_report(), again;
+    struct text json = written(&report, "json", 80, false);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct text broken = {0};
+        struct error err = {0};
+        struct arena arena;
+        arena_init(&arena, NULL);
+        const char *at = strstr(text_string(&json), rows[i].from);
+        assert_non_null(at);
+        text_append(&broken, json.bytes, (size_t)(at - json.bytes));
+        text_add(&broken, rows[i].to);
+        text_add(&broken, at + strlen(rows[i].from));
+        assert_int_equal(report_read(text_string(&broken), &arena, &again, &err), FAILED);
+        if (!strstr(err.text, rows[i].words))
+            fail_msg("%s: \"%s\"", rows[i].to, err.text);
+        text_release(&broken);
+        arena_release(&arena);
+    }
+    text_release(&json);
 }
 
 static void test_json_numbers(void **state)
@@ -763,6 +892,10 @@ int main(void)
         cmocka_unit_test(test_json_values),
         cmocka_unit_test(test_json_is_the_same_twice),
         cmocka_unit_test(test_json_hostile_strings),
+        cmocka_unit_test(test_json_is_valid_by_its_schema),
+        cmocka_unit_test(test_the_schema_refuses),
+        cmocka_unit_test(test_json_is_read_back),
+        cmocka_unit_test(test_json_that_is_no_report),
         cmocka_unit_test(test_json_numbers),
         cmocka_unit_test(test_csv_rows),
         cmocka_unit_test(test_formats_table),
