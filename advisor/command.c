@@ -11,17 +11,22 @@
  */
 
 static const char *const recommend_options[] = {
-    "target",      "confidence", "metric", "budget",      "max-memory", "max-latency", "requests",
-    "techniques",  "test",       "input",  "label",       "rationale",  "task",        "delimiter",
-    "label-names", "on-bad-row", "model",  "threads",     "seed",       "study",       "fresh",
-    "format",      "output",     "color",  "no-progress", "quiet",      "verbose",     NULL};
+    "target",   "confidence",  "metric",      "budget",     "max-memory", "max-latency",
+    "requests", "techniques",  "test",        "input",      "label",      "rationale",
+    "task",     "delimiter",   "label-names", "on-bad-row", "model",      "threads",
+    "seed",     "study",       "fresh",       "format",     "json",       "output",
+    "color",    "no-progress", "quiet",       "verbose",    NULL};
 
 static const char *const trial_options[] = {
-    "set",    "examples",  "metric",      "budget",     "test",    "input",   "label", "rationale",
-    "task",   "delimiter", "label-names", "on-bad-row", "model",   "threads", "seed",  "format",
-    "output", "color",     "no-progress", "quiet",      "verbose", NULL};
+    "set",  "examples",  "metric",      "budget",      "test",  "input",   "label", "rationale",
+    "task", "delimiter", "label-names", "on-bad-row",  "model", "threads", "seed",  "format",
+    "json", "output",    "color",       "no-progress", "quiet", "verbose", NULL};
 
-static const char *const list_options[] = {"format", "output", NULL};
+static const char *const report_options[] = {"study",       "format", "json",    "output", "color",
+                                             "no-progress", "quiet",  "verbose", NULL};
+
+static const char *const list_options[] = {"format", "json",    "output", "color",
+                                           "quiet",  "verbose", NULL};
 
 static const char *const help_options[] = {NULL};
 
@@ -66,6 +71,26 @@ static const struct command table[] = {
                  "      --set learning_rate=3e-3 --format json\n",
      .options = trial_options,
      .run = trial_run},
+    {.name = "report",
+     .summary = "show a study again, in any format, out of its file alone",
+     .operands = "[STUDY]",
+     .fewest = 0,
+     .most = 1,
+     .help = "Prints the report of a study that `advisor recommend` made, without its data\n"
+             "and its model. STUDY is a study file (with a / or . in its name) or the name\n"
+             "of a study in your store; --study says the same.\n"
+             "\n"
+             "html is one file to send around: it loads nothing and runs nothing. lm-eval\n"
+             "writes the files of lm-evaluation-harness into the folder of --output.\n",
+     .examples = "  # The answer again\n"
+                 "  advisor report demo-tickets-272c5b7f\n"
+                 "  # A page to mail, and a comment for a pull request\n"
+                 "  advisor report study.db --format html -o report.html\n"
+                 "  advisor report study.db --format markdown -o comment.md\n"
+                 "  # For the tools of lm-evaluation-harness\n"
+                 "  advisor report study.db --format lm-eval -o results/\n",
+     .options = report_options,
+     .run = report_run},
     {.name = "list",
      .summary = "what there is to choose from: techniques, formats, metrics",
      .operands = "[WHAT [NAME]]",

@@ -52,6 +52,7 @@ void help_version(struct text *out);
 
 enum status recommend_run(const struct options *options, struct error *err);
 enum status trial_run(const struct options *options, struct error *err);
+enum status report_run(const struct options *options, struct error *err);
 enum status list_run(const struct options *options, struct error *err);
 enum status help_run(const struct options *options, struct error *err);
 

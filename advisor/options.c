@@ -199,6 +199,14 @@ static enum status read_format(struct options *options, const struct option *opt
     return unknown_name(name, value, "format", names, count, err);
 }
 
+/* --json */
+static enum status read_json(struct options *options, const struct option *option, const char *name,
+                             const char *value, struct error *err)
+{
+    (void)value;
+    return read_format(options, option, name, "json", err);
+}
+
 static enum status read_color(struct options *options, const struct option *option,
                               const char *name, const char *value, struct error *err)
 {
@@ -489,11 +497,12 @@ static const struct option table[] = {
      .group = OUTPUT,
      .help = "form of the result (see `advisor list formats`); default text",
      .read = read_format},
+    {.name = "json", .group = OUTPUT, .help = "the same as --format json", .read = read_json},
     {.name = "output",
      .letter = 'o',
      .argument = "FILE",
      .group = OUTPUT,
-     .help = "where the result goes; default: standard output",
+     .help = "where the result goes, for --format lm-eval a folder; default: standard output",
      .read = read_string,
      AT(output)},
     {.name = "color",
@@ -515,7 +524,7 @@ static const struct option table[] = {
     {.name = "verbose",
      .letter = 'v',
      .group = OUTPUT,
-     .help = "also say how each learning rate did",
+     .help = "also say what is of interest to few, such as how each learning rate did",
      .read = read_flag,
      AT(verbose)},
 };
@@ -604,7 +613,8 @@ enum status options_settle(struct options *options, struct error *err)
         options->threads = usable_cores();
     enum status status = settle_target(options, err);
     if (status == OK && options->output)
-        status = output_check(options->output, err);
+        status = options->format->write_files ? output_check_folder(options->output, err)
+                                              : output_check(options->output, err);
     return status;
 }
 

@@ -73,6 +73,26 @@ enum status output_check(const char *path, struct error *err)
     return status;
 }
 
+enum status output_check_folder(const char *path, struct error *err)
+{
+    if (!is_directory(path) && !access(path, F_OK))
+        return error_set(err, USAGE, "--output: %s is a file; this format writes a folder", path);
+    if (is_directory(path))
+        return access(path, W_OK | X_OK) ? error_set(err, USAGE,
+                                                     "--output: %s cannot be written: "
+                                                     "%s",
+                                                     path, strerror(errno))
+                                         : OK;
+    struct text trimmed = {0};
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    text_append(&trimmed, path, length);
+    enum status status = output_check(text_string(&trimmed), err);
+    text_release(&trimmed);
+    return status;
+}
+
 static bool write_all(int file, const struct text *bytes)
 {
     const char *at = text_string(bytes);
@@ -184,10 +204,40 @@ static struct report_style style_for(const struct options *options)
     return style;
 }
 
+/* A file of a format that has several: `path` below the folder of --output. */
+static enum status put_file(void *context, const char *path, const struct text *bytes,
+                            struct error *err)
+{
+    const struct options *options = context;
+    struct text whole = {0};
+    text_printf(&whole, "%s/%s", options->output, path);
+    char *slash = strrchr(whole.bytes, '/');
+    *slash = '\0';
+    enum status status = OK;
+    if (mkdir(options->output, 0777) && errno != EEXIST)
+        status = cannot_write(options->output, err);
+    else if (mkdir(whole.bytes, 0777) && errno != EEXIST)
+        status = cannot_write(whole.bytes, err);
+    *slash = '/';
+    if (status == OK)
+        status = write_file(whole.bytes, bytes, err);
+    text_release(&whole);
+    return status;
+}
+
+static enum status write_folder(const struct options *options, const struct report *report,
+                                struct error *err)
+{
+    struct report_sink sink = {(void *)options, put_file};
+    return options->format->write_files(report, &sink, err);
+}
+
 enum status output_report(const struct options *options, const struct report *report,
                           struct error *err)
 {
     struct text out = {0};
+    if (options->output && options->format->write_files)
+        return write_folder(options, report, err);
     options->format->write(report, style_for(options), &out);
     enum status status = output_write(options, &out, err);
     text_release(&out);
@@ -198,6 +248,8 @@ enum status output_trial(const struct options *options, const struct report *rep
                          struct error *err)
 {
     struct text out = {0};
+    if (options->output && options->format->write_files)
+        return write_folder(options, report, err);
     options->format->write_trial(report, style_for(options), &out);
     enum status status = output_write(options, &out, err);
     text_release(&out);

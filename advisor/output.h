@@ -30,6 +30,9 @@ enum status output_write(const struct options *options, const struct text *bytes
 /* Refuses a path that cannot be written, before hours are spent on what would go there. */
 enum status output_check(const char *path, struct error *err);
 
+/* The same for a folder, which may be missing as long as it can be made. */
+enum status output_check_folder(const char *path, struct error *err);
+
 /* Whether what goes to `stream` may use colour: --color, else NO_COLOR, TERM and whether it is a
  * terminal. */
 bool output_color(const struct options *options, FILE *stream);

@@ -32,8 +32,8 @@ struct candidate {
     const struct trial_record *best; /* NULL: not measured */
     bool ranked;                     /* measured, and within the limits the user set */
     size_t place;                    /* among those that are ranked */
-    double tokens; /* lifetime cost: model tokens to train (forward and backward count three) and to
-                      answer the requests */
+    double training;                 /* model tokens to train; forward and backward count three */
+    double tokens; /* lifetime cost: those, and the tokens to answer the requests */
     bool meets_target;
     enum standing_status status;
     const char *note;
@@ -137,19 +137,24 @@ static void explain(struct ranking *r, struct candidate *c)
 
 /* ---- What was measured ---------------------------------------------------------------------- */
 
-static double lifetime_tokens(const struct ranking *r, const struct candidate *c)
+static double training_tokens(const struct ranking *r, const struct candidate *c)
 {
-    const struct options *options = r->study->options;
     const struct trial_record *t = c->best;
-    double requests = options->requests.known ? options->requests.value : USUAL_REQUESTS;
-    double passes = 0; /* forward and backward count three */
+    double passes = 0;
     struct setting setting;
     if (c->technique->fit)
         passes = (double)t->key.examples;
     else if (c->technique->learning_rates &&
              setting_parse(c->technique, t->key.setting, &setting, &r->study->arena, NULL) == OK)
         passes = 3.0 * (double)t->key.examples * trainer_epochs(&setting, (size_t)t->key.examples);
-    return (passes + requests) * t->tokens_per_request.value;
+    return passes * t->tokens_per_request.value;
+}
+
+static double lifetime_tokens(const struct ranking *r, const struct candidate *c)
+{
+    const struct options *options = r->study->options;
+    double requests = options->requests.known ? options->requests.value : USUAL_REQUESTS;
+    return c->training + requests * c->best->tokens_per_request.value;
 }
 
 /* How many learning rates the technique was trained with, at any size. */
@@ -242,6 +247,7 @@ static enum status enter(struct ranking *r, struct candidate *c, struct error *e
     c->place = r->ranked++;
     r->predictions[c->place] = predictions;
     c->ranked = true;
+    c->training = training_tokens(r, c);
     c->tokens = lifetime_tokens(r, c);
     c->status = STANDING_MEASURED;
     c->note = remark(r, c);
@@ -439,6 +445,8 @@ static struct ranked fill_row(const struct ranking *r, const struct candidate *c
     if (!c->ranked)
         return out;
     const struct standing *standing = &r->standings[c->place];
+    if (t->tokens_per_request.known)
+        out.training_tokens = measured(c->training);
     out.probability_best = measured(standing->probability_best);
     if (r->study->options->target.known)
         out.probability_meets_target = measured(standing->probability_target);

@@ -4,6 +4,7 @@
  */
 #include "advisor/allocate.h"
 #include "advisor/command.h"
+#include "advisor/evidence.h"
 #include "advisor/interrupt.h"
 #include "advisor/output.h"
 #include "advisor/rank.h"
@@ -21,6 +22,17 @@ static void announce(const struct study *study)
         progress_note(study->progress, "study %s", study->path);
 }
 
+/* Keeps the report in the study file, and takes from there what it shows besides its numbers. */
+static enum status keep(struct study *study, struct report *report, struct error *err)
+{
+    struct text json = {0};
+    struct report_style style = {0};
+    report_format_find("json")->write(report, style, &json);
+    enum status status = study_file_remember(study, text_string(&json), err);
+    text_release(&json);
+    return status == OK ? evidence_fill(study->store, &study->arena, report, err) : status;
+}
+
 static enum status run(struct study *study, struct report *report, struct error *err)
 {
     enum status status;
@@ -28,9 +40,9 @@ static enum status run(struct study *study, struct report *report, struct error 
     if ((status = study_size(study, err)) || (status = allocate_run(study, err)) ||
         (status = allocate_test(study, err)) || (status = study_file_finish(study, err)) ||
         (status = study_save_time(study, true, err)) ||
-        (status = summarise_study(study, report, err)))
+        (status = summarise_study(study, report, err)) || (status = rank_study(study, report, err)))
         return status;
-    return rank_study(study, report, err);
+    return keep(study, report, err);
 }
 
 /* Time already used is kept even when the run ends badly; the first error is the one to tell. */

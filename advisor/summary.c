@@ -95,6 +95,7 @@ static void fill_data(struct study *study, struct report *report)
     report->data_path = data->path;
     report->data_sha256 = data->sha256;
     report->test_path = study->options->test_path;
+    report->test_sha256 = study->test_data.count ? study->test_data.sha256 : NULL;
     report->task = task_name(data->task);
     report->examples = data->count;
     report->train = split->train_count;
@@ -252,6 +253,7 @@ enum status summarise_study(struct study *study, struct report *report, struct e
     fill_warnings(study, report);
     report->spent_seconds = study_cost(study);
     report->command = command_of(study);
+    report->program_version = ADVISOR_VERSION;
     enum status status = trials_read(study, &study->arena, &trials, err);
     double everything = pace_exhaustive(study, &trials);
     if (everything > 0 && everything < report->spent_seconds) /* what was done is part of it */
