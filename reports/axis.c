@@ -52,9 +52,13 @@ static size_t linear_ticks(const struct axis *axis, double gap, double *ticks)
 /* ---- Logarithmic ------------------------------------------------------------------------------
  */
 
-/* Round values within a unit, from the coarsest choice of them to the finest. */
+/* Round times, and more of them for an axis on which too few of the first would be. */
 static const double seconds[] = {0.001, 0.01, 0.1,  1,     5,     15,     60,
                                  300,   900,  3600, 14400, 86400, 604800, 2592000};
+static const double more_seconds[] = {
+    0.001, 0.002, 0.005, 0.01,  0.02,  0.05,   0.1,    0.2,    0.5,     1,      2,
+    5,     10,    20,    30,    60,    120,    300,    600,    1200,    1800,   3600,
+    7200,  14400, 21600, 43200, 86400, 172800, 345600, 604800, 1209600, 2592000};
 
 struct axis axis_log(enum unit unit, double low, double high, bool zero, double from, double to)
 {
@@ -92,12 +96,22 @@ static size_t keep_apart(const struct axis *axis, double gap, const double *valu
     return kept;
 }
 
+static size_t times(const struct axis *axis, double gap, double *ticks)
+{
+    size_t count = keep_apart(axis, gap, seconds, sizeof seconds / sizeof *seconds, ticks);
+    if (count >= 3)
+        return count;
+    return keep_apart(axis, gap, more_seconds, sizeof more_seconds / sizeof *more_seconds, ticks);
+}
+
 /* 1, 10, 100 ..., with 2 and 5 between them where there is room for all three. */
 static size_t decades(const struct axis *axis, double gap, double *ticks)
 {
     double pixels = fabs(axis->to - axis->from) / log10(axis->high / axis->low);
     bool fine = pixels * log10(2.0) >= gap;
     double stride = fine ? 1 : fmax(1, ceil(gap / pixels));
+    if (stride == 2) /* 1k, 1M, 1G rather than 100, 10k, 1M */
+        stride = 3;
     double values[8 * AXIS_TICKS];
     size_t count = 0;
     double first = floor(log10(axis->low)), last = ceil(log10(axis->high));
@@ -144,7 +158,7 @@ size_t axis_ticks(const struct axis *axis, double gap, double ticks[AXIS_TICKS])
     if (axis->unit == UNIT_BYTES || axis->unit == UNIT_EXAMPLES)
         return powers_of_two(axis, gap, ticks);
     if (axis->unit == UNIT_SECONDS)
-        return keep_apart(axis, gap, seconds, sizeof seconds / sizeof *seconds, ticks);
+        return times(axis, gap, ticks);
     return decades(axis, gap, ticks);
 }
 
@@ -194,5 +208,5 @@ void axis_label(const struct axis *axis, double value, struct text *out)
     else if (axis->unit == UNIT_EXAMPLES)
         text_printf(out, "%.6g", value);
     else
-        text_printf(out, "%.4g", fabs(value) < 1e-12 ? 0 : value);
+        text_printf(out, "%.6g", fabs(value) < 1e-12 ? 0 : value);
 }
