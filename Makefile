@@ -7,6 +7,7 @@
 #   make check-asan the test suite under the address and undefined-behaviour sanitizers
 #   make check-valgrind  the suites that are fast enough, under valgrind
 #   make fuzz       every fuzzer for FUZZ_SECONDS (default 30)
+#   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
 #   make bench      speed of the engine beside the sgemm peak of the same run
 #   make install    PREFIX (default /usr/local) and DESTDIR are respected; make uninstall
 #   make clean      remove build/
@@ -38,7 +39,6 @@ SUITES   ?= $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 TESTS    := $(SUITES:%=$(BUILD)/tests/%)
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 EMBEDDED := $(wildcard datasets/demo/*.csv datasets/demo/*.jsonl evaluators/*.txt advisor/*.csv)
-MANUAL   := $(wildcard advisor/advisor.1)
 
 DIALECT   = -std=c11 $(WARNINGS) -DADVISOR_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
 DEPENDS   = -MMD -MP -MF $@.d -MT $@
@@ -48,7 +48,7 @@ COMPILE   = $(CC) $(DIALECT) $(CFLAGS)
 QUIETLY   = $(if $(V),,@echo "  $@";)
 
 .PHONY: all setup model demo test suites check check-all check-layers check-format check-scripts \
-	check-cppcheck check-asan check-valgrind fuzz fuzz-all bench install uninstall clean help FORCE
+	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/advisor
 
@@ -204,6 +204,13 @@ check-valgrind:
 	@OPENBLAS_CORETYPE=Haswell $(AGAIN) suites BUILD=$(BUILD)/valgrind MODEL=none \
 		TEST_TIMEOUT=3600 TEST_UNDER="$(VALGRIND)" CFLAGS="-O1 -g -fopenmp-simd"
 
+# Needs Chromium and Python; the pictures are for a pair of eyes.
+PAGES = $(BUILD)/visual
+visual: $(BUILD)/tests/test_html
+	@mkdir -p $(PAGES)
+	@ADVISOR_PAGES=$(PAGES) $<
+	@tests/visual/check.py --out $(PAGES) $(PAGES)/*.html
+
 FUZZ_SECONDS ?= 30
 fuzz:
 	@scripts/setup.sh --developer
@@ -227,13 +234,17 @@ run-fuzz_%: $(BUILD)/fuzz/fuzz_%
 install: $(BUILD)/advisor
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 755 $(BUILD)/advisor "$(DESTDIR)$(PREFIX)/bin/advisor"
-ifneq ($(MANUAL),)
+	$(BUILD)/advisor help manual >$(BUILD)/advisor.1
 	install -d "$(DESTDIR)$(PREFIX)/share/man/man1"
-	install -m 644 $(MANUAL) "$(DESTDIR)$(PREFIX)/share/man/man1/advisor.1"
-endif
+	install -m 644 $(BUILD)/advisor.1 "$(DESTDIR)$(PREFIX)/share/man/man1/advisor.1"
+	$(BUILD)/advisor help completion >$(BUILD)/advisor.bash
+	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions"
+	install -m 644 $(BUILD)/advisor.bash \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/advisor"
 
 uninstall:
-	rm -f "$(DESTDIR)$(PREFIX)/bin/advisor" "$(DESTDIR)$(PREFIX)/share/man/man1/advisor.1"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/advisor" "$(DESTDIR)$(PREFIX)/share/man/man1/advisor.1" \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/advisor"
 
 clean:
 	rm -rf $(BUILD)

@@ -97,7 +97,8 @@ static const struct command table[] = {
      .fewest = 0,
      .most = 2,
      .help = "WHAT is techniques (the default), formats or metrics. With the NAME of a\n"
-             "technique: its hyper-parameters, with their ranges and defaults.\n",
+             "technique: its hyper-parameters, with their ranges and defaults. --quiet\n"
+             "prints names alone, --verbose the hyper-parameters of every technique.\n",
      .examples = "  # All techniques, in a line each\n"
                  "  advisor list techniques\n"
                  "  # What can be set in one of them\n"
@@ -112,11 +113,14 @@ static const struct command table[] = {
      .fewest = 0,
      .most = 1,
      .help = "Prints what `advisor COMMAND --help` prints; without COMMAND, the list of\n"
-             "commands.\n",
+             "commands. In place of COMMAND also manual, for the manual page, and\n"
+             "completion, for a script that completes command lines in bash.\n",
      .examples = "  # All commands\n"
                  "  advisor help\n"
                  "  # The options of one\n"
-                 "  advisor help recommend\n",
+                 "  advisor help recommend\n"
+                 "  # What `man advisor` shows once it is installed\n"
+                 "  advisor help manual\n",
      .options = help_options,
      .run = help_run},
 };

@@ -48,6 +48,10 @@ void help_command(const struct command *command, struct text *out);
 /* Appends what `--version` prints: the version of the program and of the libraries. */
 void help_version(struct text *out);
 
+/* Append the manual page (groff_man(7)), and a script that completes command lines in bash. */
+void manual_page(struct text *out);
+void completion_script(struct text *out);
+
 /* ---- What the rows of the table run --------------------------------------------------------- */
 
 enum status recommend_run(const struct options *options, struct error *err);

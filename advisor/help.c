@@ -108,10 +108,17 @@ enum status help_run(const struct options *options, struct error *err)
     struct text out = {0};
     const struct command *command = NULL;
     const char *name = options->operands[0];
-    if (name && !(command = command_find(name)))
+    void (*page)(struct text *) = NULL;
+    if (name && !strcmp(name, "manual"))
+        page = manual_page;
+    else if (name && !strcmp(name, "completion"))
+        page = completion_script;
+    else if (name && !(command = command_find(name)))
         return error_set(err, USAGE, "help: there is no command \"%s\"; `advisor help` lists them",
                          name);
-    if (command)
+    if (page)
+        page(&out);
+    else if (command)
         help_command(command, &out);
     else
         help_overview(&out);

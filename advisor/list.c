@@ -14,10 +14,12 @@
 
 enum { WIDTH = 80 };
 
-/* "  name    summary, wrapped" */
+/* "  name    summary, wrapped"; a name that is too long has a line of its own. */
 static void add_line(struct text *out, const char *name, int column, const char *summary)
 {
-    text_printf(out, "  %-*s", column - 2, name);
+    bool fits = (int)strlen(name) < column - 2;
+    text_printf(out, "  %s%s", name, fits ? "" : "\n");
+    text_repeat(out, " ", fits ? column - 2 - (int)strlen(name) : column);
     plain_wrap(out, summary, column, column, WIDTH);
     text_add(out, "\n");
 }
@@ -232,15 +234,34 @@ static void metrics_json(struct writer *w)
 /* ---- The command ------------------------------------------------------------------------------
  */
 
+static const char *technique_name_at(size_t index)
+{
+    const struct technique *technique = technique_at(index);
+    return technique ? technique->name : NULL;
+}
+
+static const char *format_name_at(size_t index)
+{
+    const struct report_format *format = report_format_at(index);
+    return format ? format->name : NULL;
+}
+
+static const char *metric_name_at(size_t index)
+{
+    return index < metric_count() ? metric_at(index)->name : NULL;
+}
+
 struct topic {
     const char *name;
     void (*text)(struct text *out);
     void (*json)(struct writer *w);
+    const char *(*name_at)(size_t index); /* NULL past the last */
 };
 
-static const struct topic topics[] = {{"techniques", techniques_text, techniques_json},
-                                      {"formats", formats_text, formats_json},
-                                      {"metrics", metrics_text, metrics_json}};
+static const struct topic topics[] = {
+    {"techniques", techniques_text, techniques_json, technique_name_at},
+    {"formats", formats_text, formats_json, format_name_at},
+    {"metrics", metrics_text, metrics_json, metric_name_at}};
 
 enum { TOPICS = sizeof topics / sizeof *topics };
 
@@ -274,6 +295,40 @@ static void list_json(const struct topic *topic, const struct technique *techniq
     writer_end(&w);
 }
 
+/* --quiet: one name a line, for a script. */
+static void list_names(const struct topic *topic, const struct technique *technique,
+                       struct text *out)
+{
+    const struct hyperparameter *h;
+    const char *name;
+    for (size_t i = 0; technique && (h = setting_hyperparameter(technique, i)); i++)
+        text_printf(out, "%s\n", h->name);
+    for (size_t i = 0; !technique && (name = topic->name_at(i)); i++)
+        text_printf(out, "%s\n", name);
+}
+
+/* --verbose: with the hyper-parameters of each. */
+static void list_details(struct text *out)
+{
+    for (size_t i = 0; technique_at(i); i++) {
+        text_add(out, i ? "\n" : "");
+        technique_text(technique_at(i), out);
+    }
+}
+
+static void list_text(const struct options *options, const struct topic *topic,
+                      const struct technique *technique, struct text *out)
+{
+    if (options->quiet)
+        list_names(topic, technique, out);
+    else if (technique)
+        technique_text(technique, out);
+    else if (options->verbose && topic == topics)
+        list_details(out);
+    else
+        topic->text(out);
+}
+
 enum status list_run(const struct options *options, struct error *err)
 {
     const char *what = options->operand_count ? options->operands[0] : topics[0].name;
@@ -294,10 +349,8 @@ enum status list_run(const struct options *options, struct error *err)
     struct text out = {0};
     if (json)
         list_json(topic, technique, &out);
-    else if (technique)
-        technique_text(technique, &out);
     else
-        topic->text(&out);
+        list_text(options, topic, technique, &out);
     enum status status = output_write(options, &out, err);
     text_release(&out);
     return status;

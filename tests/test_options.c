@@ -620,6 +620,34 @@ static void test_lists(void **state)
     assert_non_null(strstr(output_of("list techniques majority"), "nothing to set"));
 }
 
+static void test_lists_quiet_and_verbose(void **state)
+{
+    (void)state;
+    assert_string_equal(output_of("list metrics --quiet"),
+                        "accuracy\nbalanced_accuracy\nmacro_f1\nmatthews\nexact_match\n"
+                        "numeric_match\nbrier\ncalibration_error\nnll\n");
+    assert_non_null(strstr(output_of("list formats -q"), "text\njson\ncsv\nmarkdown\nhtml\n"));
+    assert_non_null(strstr(output_of("list techniques lora -q"), "\nlearning_rate\n"));
+    check_fits(output_of("list --verbose"));
+    assert_non_null(strstr(output_of("list --verbose"), "rank of the update"));
+    char copy[1 << 16];
+    snprintf(copy, sizeof copy, "%s", output_of("list --format json"));
+    assert_string_equal(output_of("list --json"), copy);
+    assert_string_equal(output_of("list --json --verbose"), copy);
+}
+
+/* What prints a result takes all of these. */
+static void test_options_of_results(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"format", "json", "output", "color", "quiet", "verbose"};
+    const struct command *command;
+    for (size_t i = 0; (command = command_at(i)); i++)
+        for (size_t j = 0; command_takes(command, "format") && j < COUNT(names); j++)
+            if (!command_takes(command, names[j]))
+                fail_msg("%s has no --%s", command->name, names[j]);
+}
+
 /* ---- Output -----------------------------------------------------------------------------------
  */
 
@@ -758,6 +786,8 @@ int main(void)
         cmocka_unit_test(test_overview_and_version),
         cmocka_unit_test(test_unknown_commands),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_lists_quiet_and_verbose),
+        cmocka_unit_test(test_options_of_results),
         cmocka_unit_test(test_output_files),
         cmocka_unit_test(test_standard_output),
         cmocka_unit_test(test_color),

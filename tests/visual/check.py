@@ -169,7 +169,7 @@ def complaints(events, url):
         elif method == "Network.requestWillBeSent":
             asked = params["request"]["url"]
             if asked not in (url, "data:,"):
-                yield "asks for " + asked
+                yield "asks for " + asked[:80]
 
 
 def show(browser, url, width, scheme, media):
@@ -226,6 +226,9 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/visual"))
     parser.add_argument("--browser", default="chromium")
     options = parser.parse_args()
+    missing = [str(page) for page in options.pages if not page.is_file()]
+    if missing:
+        parser.error("there is no " + ", ".join(missing))
     options.out.mkdir(parents=True, exist_ok=True)
     browser = Browser(options.browser)
     try:
