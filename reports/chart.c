@@ -48,7 +48,8 @@ struct chart chart_begin(const struct report *report, const char *name, bool nar
     enum { LEFT = 46, TOP = 34, BOTTOM = 46 };
     double width = narrow ? 340 : 860, height = narrow ? 370 : 440;
     double right = !labels ? 12 : narrow ? 26 : 156;
-    double below = narrow ? LEGEND_ROW * (double)((labels + 1) / 2) : 0;
+    size_t rows = (labels + 1) / 2;
+    double below = narrow ? LEGEND_ROW * (double)rows : 0;
     char id[64];
     snprintf(id, sizeof id, "%s-%s", name, narrow ? "n" : "w");
     struct chart chart = {.report = report, .narrow = narrow};
@@ -147,9 +148,9 @@ static void draw_end(struct chart *chart, const struct end_label *label, double 
 /* Entry `i` of `count` in two columns below the plot. */
 static void draw_legend(struct chart *chart, const struct ranked *ranked, size_t i, size_t count)
 {
-    size_t rows = (count + 1) / 2;
+    size_t rows = (count + 1) / 2, column = i / rows;
     char style[SERIES_STYLE];
-    struct point at = {12 + 170 * (double)(i / rows),
+    struct point at = {12 + 170 * (double)column,
                        chart->svg.height + LEGEND_ROW * ((double)(i % rows) - (double)rows + 0.5)};
     svg_mark(&chart->svg, series_shape(chart->report, ranked), at, 4.2,
              series_style(chart->report, ranked, "mark", style));

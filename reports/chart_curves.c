@@ -15,6 +15,7 @@
 
 struct sample {
     double examples, metric, low, high;
+    bool chosen; /* with the setting that is ranked */
 };
 
 struct curve {
@@ -28,23 +29,27 @@ struct curve {
 /* ---- Gathering --------------------------------------------------------------------------------
  */
 
+/* By size; of one size first those of the setting that is ranked. */
 static int by_examples(const void *a, const void *b)
 {
     const struct sample *x = a, *y = b;
     if (x->examples < y->examples || x->examples > y->examples)
         return x->examples < y->examples ? -1 : 1;
+    if (x->chosen != y->chosen)
+        return x->chosen ? -1 : 1;
     return x->metric < y->metric ? -1 : x->metric > y->metric;
 }
 
-/* Of several trials of one size the middle one stands for all. */
-static size_t keep_middle(struct sample *samples, size_t count)
+/* One sample for each size: the middle one of those with the setting that is ranked (they differ in
+ * their seed), or the best one of other settings. */
+static size_t keep_one_each(struct sample *samples, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count;) {
-        size_t end = i + 1;
-        while (end < count && !(samples[end].examples > samples[i].examples))
-            end++;
-        samples[kept++] = samples[i + (end - i - 1) / 2];
+        size_t chosen = 0, end = i;
+        for (; end < count && !(samples[end].examples > samples[i].examples); end++)
+            chosen += samples[end].chosen;
+        samples[kept++] = samples[chosen ? i + (chosen - 1) / 2 : end - 1];
         i = end;
     }
     return kept;
@@ -64,8 +69,10 @@ static bool trained(struct measured train_seconds)
 static struct sample sample_of(double examples, struct measured metric, struct measured low,
                                struct measured high)
 {
-    return (struct sample){examples, metric.value, low.known ? low.value : metric.value,
-                           high.known ? high.value : metric.value};
+    return (struct sample){.examples = examples,
+                           .metric = metric.value,
+                           .low = low.known ? low.value : metric.value,
+                           .high = high.known ? high.value : metric.value};
 }
 
 /* `samples` has room for all trials and one more. */
@@ -80,13 +87,14 @@ static struct curve curve_of(const struct report *report, const struct ranked *r
             strcmp(t->key.technique, ranked->technique) != 0)
             continue;
         curve.trains |= trained(t->train_seconds);
-        samples[curve.count++] = sample_of((double)t->key.examples, t->metric, t->low, t->high);
+        samples[curve.count] = sample_of((double)t->key.examples, t->metric, t->low, t->high);
+        samples[curve.count++].chosen = !strcmp(t->key.setting, ranked->setting);
     }
     if (!curve.count)
         samples[curve.count++] =
             sample_of((double)ranked->examples, ranked->metric, ranked->low, ranked->high);
     qsort(samples, curve.count, sizeof *samples, by_examples);
-    curve.count = keep_middle(samples, curve.count);
+    curve.count = keep_one_each(samples, curve.count);
     return curve;
 }
 
@@ -161,8 +169,9 @@ static void set_axes(struct chart *chart, const struct curves *curves)
             widen(&limits, &curve->samples[j], curve->trains);
         for (size_t j = 0; j < forecast->count; j++)
             widen(&limits,
-                  &(struct sample){forecast->points[j].examples, forecast->points[j].metric,
-                                   forecast->points[j].low, forecast->points[j].high},
+                  &(struct sample){.examples = forecast->points[j].examples,
+                                   .low = forecast->points[j].low,
+                                   .high = forecast->points[j].high},
                   true);
     }
     if (target.known) {

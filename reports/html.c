@@ -62,7 +62,8 @@ static void write_lifetime(const struct report *report, struct text *out)
     chart_lifetime(report, false, out);
     chart_lifetime(report, true, out);
     text_add(out, "<figcaption>Tokens to train once (forward and backward count three) plus tokens "
-                  "for each request. Rings mark where one technique overtakes another.</figcaption>"
+                  "for each request. Rings, where there are any, mark where one technique "
+                  "overtakes another.</figcaption>"
                   "\n</figure>\n");
     html_break_even(report, out);
 }

@@ -97,6 +97,13 @@ static bool is_on_front(const struct report *report, const struct ranked *ranked
     return false;
 }
 
+/* A mean of whole numbers; its decimals say nothing. */
+static void tokens(struct text *out, struct measured count)
+{
+    count.value = round(count.value);
+    human_count(out, count);
+}
+
 static void percent(struct text *out, struct measured share)
 {
     if (share.known)
@@ -112,9 +119,9 @@ static void add_row(const struct report *report, const struct ranked *ranked,
                 is_chosen(report, ranked) ? " class=\"chosen\"" : "", ranked->rank,
                 ranked->tied_count ? "<abbr title=\"tied\">=</abbr>" : "");
     html_technique(report, ranked, out);
-    text_printf(out, "%s%s</th>",
-                is_chosen(report, ranked) ? " <span class=\"tag\">recommended</span>" : "",
-                is_on_front(report, ranked) ? " <span class=\"tag quiet\">front</span>" : "");
+    text_printf(out, " <span class=\"tags\">%s%s</span></th>",
+                is_chosen(report, ranked) ? "<span class=\"tag\">recommended</span> " : "",
+                is_on_front(report, ranked) ? "<span class=\"tag quiet\">front</span>" : "");
     add_metric(report, ranked, span, out);
     add_measured(out, human_metric, ranked->test_metric);
     add_measured(out, percent, ranked->probability_best);
@@ -122,7 +129,7 @@ static void add_row(const struct report *report, const struct ranked *ranked,
         add_measured(out, percent, ranked->probability_meets_target);
     add_measured(out, human_seconds, ranked->train_seconds);
     add_measured(out, human_milliseconds, ranked->latency_ms);
-    add_measured(out, human_count, ranked->tokens_per_request);
+    add_measured(out, tokens, ranked->tokens_per_request);
     add_measured(out, human_bytes, ranked->peak_memory_bytes);
     add_measured(out, human_count, ranked->trainable_parameters);
     text_add(out, "</tr>\n");
@@ -149,30 +156,46 @@ static void add_titles(const struct report *report, struct text *out)
 /* ---- Below the table --------------------------------------------------------------------------
  */
 
-/* Ties go both ways; each is told once, by the one that stands higher. */
+/* The ties of one technique with those below it; each tie is told once, by the one that stands
+ * higher. */
+static void add_ties_of(const struct report *report, const struct ranked *ranked, struct text *out)
+{
+    size_t told = 0;
+    for (size_t j = 0; j < ranked->tied_count; j++) {
+        const struct ranked *other = report_ranked(report, ranked->tied_with[j]);
+        if (other && other < ranked)
+            continue;
+        if (!told++) {
+            text_add(out, "<li>");
+            html_user(out, ranked->technique);
+            text_add(out, " ties with ");
+        } else {
+            text_add(out, ", ");
+        }
+        html_user(out, ranked->tied_with[j]);
+    }
+    text_add(out, told ? ": these examples cannot tell them apart.</li>\n" : "");
+}
+
+/* The first ones at once, the others on demand. */
 static void add_ties(const struct report *report, struct text *out)
 {
-    bool any = false;
+    enum { SHOWN = 3 };
+    size_t lists = 0;
     for (size_t i = 0; i < report->ranking_count; i++) {
-        const struct ranked *ranked = &report->ranking[i];
-        size_t told = 0;
-        for (size_t j = 0; j < ranked->tied_count; j++) {
-            const struct ranked *other = report_ranked(report, ranked->tied_with[j]);
-            if (other && other < ranked)
-                continue;
-            if (!any)
-                text_add(out, "<ul class=\"ties\">\n");
-            any = true;
-            text_add(out, told++ ? ", " : "<li>");
-            if (told == 1) {
-                html_user(out, ranked->technique);
-                text_add(out, " ties with ");
-            }
-            html_user(out, ranked->tied_with[j]);
-        }
-        text_add(out, told ? ": these examples cannot tell them apart.</li>\n" : "");
+        struct text one = {0};
+        add_ties_of(report, &report->ranking[i], &one);
+        if (one.length && lists == SHOWN)
+            text_add(out, "</ul>\n<details>\n<summary>All other ties</summary>\n"
+                          "<ul class=\"ties\">\n");
+        if (one.length && !lists)
+            text_add(out, "<ul class=\"ties\">\n");
+        lists += one.length > 0;
+        text_add(out, text_string(&one));
+        text_release(&one);
     }
-    text_add(out, any ? "</ul>\n" : "");
+    text_add(out, lists ? "</ul>\n" : "");
+    text_add(out, lists > SHOWN ? "</details>\n" : "");
 }
 
 static void add_unranked(const struct report *report, struct text *out)
@@ -304,7 +327,7 @@ static void add_cost_row(const struct report *report, const struct ranked *ranke
     html_technique(report, ranked, out);
     text_add(out, "</th>");
     add_measured(out, human_count, ranked->training_tokens);
-    add_measured(out, human_count, ranked->tokens_per_request);
+    add_measured(out, tokens, ranked->tokens_per_request);
     add_measured(out, human_count, measured(total));
     struct text cell = {0};
     if (ranked != reference)

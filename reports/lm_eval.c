@@ -13,10 +13,12 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/memory.h"
 #include "reports/calendar.h"
 #include "reports/formats.h"
 #include "reports/writer.h"
@@ -232,8 +234,9 @@ static struct run run_of(const struct report *report, const struct ranked *ranke
     const struct ranked_answers *answers = report_answers(report, ranked->technique);
     bool dev = side == SIDE_DEV;
     struct run run = {.report = report, .ranked = ranked, .side = side};
-    slug(report->study ? report->study : report->data_path, run.task);
-    strcat(run.task, dev ? "_dev" : "_test");
+    char name[SLUG];
+    slug(report->study ? report->study : report->data_path, name);
+    snprintf(run.task, sizeof run.task, "%s_%s", name, dev ? "dev" : "test");
     run.value = dev ? ranked->metric : ranked->test_metric;
     run.count = dev ? report->dev_used : report->test_used;
     if (!answers)
@@ -268,9 +271,8 @@ static void write_error(struct writer *w, const struct run *run, const char *met
 {
     const struct metric *known = metric_find(run->report->metric);
     double p = run->value.value, n = (double)run->count;
-    char key[96] = "";
-    strncat(key, metric, 64);
-    strcat(key, "_stderr,none");
+    char key[96];
+    snprintf(key, sizeof key, "%.64s_stderr,none", metric);
     if (known && known->proportion && run->value.known && n > 1)
         write_number(w, key, sqrt(p * (1 - p) / (n - 1)));
     else
@@ -282,9 +284,8 @@ static void write_results(struct writer *w, const struct run *runs, size_t count
     write_object(w, "results");
     for (size_t i = 0; i < count; i++) {
         const char *metric = metric_name(runs[i].report->metric);
-        char key[96] = "";
-        strncat(key, metric, 64);
-        strcat(key, ",none");
+        char key[96];
+        snprintf(key, sizeof key, "%.64s,none", metric);
         write_object(w, runs[i].task);
         write_string(w, "alias", runs[i].task);
         write_integer(w, "sample_len", (int64_t)runs[i].count);
@@ -391,7 +392,7 @@ static void write_origin(struct writer *w, const struct run *runs, size_t count)
     slug(runs[0].ranked->technique, folder);
     text_printf(&name, "%s + %s", report->model_name, runs[0].ranked->technique);
     text_printf(&seconds, "%.12g", runs[0].ranked->trial_seconds.value);
-    write_number(w, "date", (double)(report->evidence.created_ms / 1000));
+    write_integer(w, "date", report->evidence.created_ms / 1000);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
         write_null(w, unknown[i]);
     write_string(w, "model_source", "advisor");

@@ -189,6 +189,7 @@ static inline void schema_must_accept(const char *name, const char *json)
     struct text fault = {0};
     if (!schema_accepts(name, json, &fault))
         fail_msg("not valid by %s: %s", name, text_string(&fault));
+    text_release(&fault);
 }
 
 #endif

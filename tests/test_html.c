@@ -116,14 +116,14 @@ struct tag {
 static bool is_known(const char *name)
 {
     static const char *const known[] = {
-        "html",   "head",   "meta",       "link",  "title",   "style",    "body",     "a",
-        "header", "p",      "span",       "main",  "section", "h1",       "h2",       "h3",
-        "h4",     "strong", "em",         "small", "bdi",     "dl",       "dt",       "dd",
-        "div",    "nav",    "ul",         "ol",    "li",      "figure",   "fieldset", "legend",
-        "input",  "label",  "svg",        "desc",  "line",    "polyline", "polygon",  "circle",
-        "rect",   "text",   "figcaption", "table", "caption", "thead",    "tbody",    "tr",
-        "th",     "td",     "abbr",       "code",  "pre",     "wbr",      "br",       "blockquote",
-        "footer"};
+        "html",   "head",       "meta",    "link",  "title",      "style",    "body",     "a",
+        "header", "p",          "span",    "main",  "section",    "h1",       "h2",       "h3",
+        "h4",     "strong",     "em",      "small", "bdi",        "dl",       "dt",       "dd",
+        "div",    "nav",        "ul",      "ol",    "li",         "figure",   "fieldset", "legend",
+        "input",  "label",      "svg",     "desc",  "line",       "polyline", "polygon",  "circle",
+        "rect",   "details",    "summary", "text",  "figcaption", "table",    "caption",  "thead",
+        "tbody",  "tr",         "th",      "td",    "abbr",       "code",     "pre",      "wbr",
+        "br",     "blockquote", "footer"};
     for (size_t i = 0; i < COUNT(known); i++)
         if (!strcmp(name, known[i]))
             return true;
