@@ -55,6 +55,7 @@ static const struct number numbers[] = {
     NUMBER(trainable_parameters),
     NUMBER(peak_memory_bytes),
     NUMBER(artifact_bytes),
+    NUMBER(forgetting),
 };
 
 enum { NUMBERS = sizeof numbers / sizeof *numbers };
@@ -123,7 +124,8 @@ static void add_ranked(struct text *out, const struct report *report, const stru
                                  .latency_ms = ranked->latency_ms,
                                  .trainable_parameters = ranked->trainable_parameters,
                                  .peak_memory_bytes = ranked->peak_memory_bytes,
-                                 .artifact_bytes = ranked->artifact_bytes};
+                                 .artifact_bytes = ranked->artifact_bytes,
+                                 .forgetting = ranked->forgetting};
     add_row(out, report, &trial, ranked->family, standing_status_name(ranked->status), ranked);
 }
 

@@ -111,12 +111,11 @@ static const char *const *take_strings(struct reader *r, const json_t *object, c
     return strings;
 }
 
-/* The text as setting_json writes it. */
-static const char *take_setting(struct reader *r, const json_t *object, const char *key)
+/* An object as compact text, its keys in the order they have. */
+static const char *take_json(struct reader *r, const json_t *object, const char *key)
 {
     const json_t *value = take_object(r, object, key);
-    char *dump =
-        value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(12)) : NULL;
+    char *dump = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     const char *copy = arena_strdup(r->arena, dump ? dump : "{}");
     free(dump);
     return copy;
@@ -287,7 +286,8 @@ static void read_ranked(struct reader *r, const json_t *object, struct ranked *r
     ranked->status =
         (enum standing_status)take_name(r, object, "status", standing_name, STANDING_NOT_RUN + 1);
     ranked->note = take_string(r, object, "note");
-    ranked->setting = take_setting(r, object, "setting");
+    ranked->setting = take_json(r, object, "setting");
+    ranked->metrics = take_json(r, object, "metrics");
     ranked->examples = take_integer(r, object, "examples");
     read_measurements(r, object, ranked);
     ranked->tied_with = take_strings(r, object, "tied_with", &ranked->tied_count);

@@ -625,7 +625,8 @@ static void test_lists_quiet_and_verbose(void **state)
     (void)state;
     assert_string_equal(output_of("list metrics --quiet"),
                         "accuracy\nbalanced_accuracy\nmacro_f1\nmatthews\nexact_match\n"
-                        "numeric_match\nbrier\ncalibration_error\nnll\n");
+                        "numeric_match\njson_match\nslot_f1\ntoken_f1\nrouge_l\nchrf\nbrier\n"
+                        "calibration_error\nnll\nperplexity\n");
     assert_non_null(strstr(output_of("list formats -q"), "text\njson\ncsv\nmarkdown\nhtml\n"));
     assert_non_null(strstr(output_of("list techniques lora -q"), "\nlearning_rate\n"));
     check_fits(output_of("list --verbose"));
