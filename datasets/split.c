@@ -397,7 +397,8 @@ enum status split_make(const struct dataset *data, const struct dataset *test,
     const char **texts = arena_alloc(&plan.scratch, data->count * sizeof *texts);
     copy_inputs(data, texts);
     struct duplicates found;
-    duplicates_find(texts, data->count, &plan.scratch, &found);
+    duplicates_find(texts, data->count, &split->arena, &found);
+    split->group = found.group;
     list_groups(&plan, found.group);
     list_strata(&plan, o.seed);
     find_facts(&plan, &found, &split->facts);
@@ -405,8 +406,11 @@ enum status split_make(const struct dataset *data, const struct dataset *test,
     if (!status && test)
         find_leaks(&plan, test, split);
     arena_release(&plan.scratch);
-    if (status)
+    if (status) {
+        struct split_facts facts = split->facts;
         split_release(split);
+        split->facts = facts;
+    }
     return status;
 }
 
