@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "advisor/cost.h"
+
+#include <math.h>
+
+#include "model/transformer.h"
+#include "techniques/trainer.h"
+
+enum {
+    MICRO_ROWS = 320,   /* rows of the trainer's micro-batches */
+    SCORING_ROWS = 512, /* rows of a batch of requests */
+    LEAST_BATCHES = 2,  /* micro-batches of a step */
+    TRAINED_BYTES = 16, /* of a trained value: itself, its gradient, two moments */
+    TRAINED_BLOCKS = 4  /* blocks of all trained values; each worker has one more, its gradient */
+};
+
+/* ---- Operations -------------------------------------------------------------------------------
+ */
+
+/* Values of the projections of all layers. */
+static double projection_values(const struct model *model)
+{
+    double values = 0;
+    for (int s = 0; s < N_SITES; s++) {
+        const struct tensor *w = &model->layers[0].linear[s];
+        values += (double)w->rows * (double)w->cols;
+    }
+    return values * model->n_layer;
+}
+
+/* Forward operations of `tokens` tokens behind `before` others, `scored` of them scored. */
+static double forward(const struct model *model, double tokens, double before, double scored)
+{
+    double seen = before + tokens / 2;
+    double attention = 4.0 * model->n_head * model->head_dim * model->n_layer * seen;
+    double head = 2.0 * model->n_vocab * model->n_embd * scored;
+    return tokens * (2 * projection_values(model) + attention) + head;
+}
+
+/* ---- Plain prompting, and training behind it ---------------------------------------------------
+ */
+
+static double tokens_of(const struct workload *w)
+{
+    return w->input_tokens + (w->answer_tokens > 1 ? w->answer_tokens - 1 : 0);
+}
+
+/* Micro-batches of a step of `batch` examples behind a prompt of `shared` tokens. */
+static double micro_batches(double tokens, double batch, double shared)
+{
+    double room = fmax(MICRO_ROWS - shared, MICRO_ROWS / 4.0);
+    double count = fmax(ceil(tokens * batch / room), LEAST_BATCHES);
+    return fmin(count, batch);
+}
+
+static struct cost plain_cost(const struct workload *w)
+{
+    double tokens = w->input_tokens + w->answer_tokens;
+    struct cost cost = {.shared_tokens = w->instruction_tokens, .request_tokens = tokens};
+    /* Labels: the head is asked at the forks of their names, about one for each answer. */
+    double scored = w->labels ? 1 : w->answer_tokens;
+    cost.request_operations = forward(w->model, tokens, w->instruction_tokens, scored);
+    return cost;
+}
+
+/* Adds what a pass over one example takes to a cost whose prompt is settled. */
+static void add_training(const struct setting *setting, const struct workload *w, struct cost *cost)
+{
+    double tokens = tokens_of(w), batch = 1, shared = 0;
+    if (setting_has(setting, "batch_size")) {
+        batch = fmin(setting_number(setting, "batch_size"), fmax((double)w->examples, 1));
+        shared = cost->shared_tokens * micro_batches(tokens, batch, cost->shared_tokens) / batch;
+    }
+    double work = forward(w->model, tokens, cost->shared_tokens, w->answer_tokens) +
+                  forward(w->model, shared, 0, 0);
+    cost->training_tokens = tokens + shared;
+    cost->training_operations = setting->technique->learning_rates ? 2 * work : work;
+}
+
+/* ---- Memory -----------------------------------------------------------------------------------
+ */
+
+/* Bytes that a row of a batch keeps until the gradients are there: the outputs of all operators of
+ * all layers. */
+static double row_bytes(const struct model *model)
+{
+    const struct layer *layer = &model->layers[0];
+    double queries = layer->linear[SITE_Q].rows, keys = layer->linear[SITE_K].rows;
+    double hidden = layer->linear[SITE_GATE].rows, width = model->n_embd;
+    return (double)sizeof(real) * model->n_layer *
+           (6 * width + 3 * queries + 3 * keys + 3 * hidden);
+}
+
+static double activation_bytes(const struct setting *setting, const struct workload *w,
+                               const struct cost *cost)
+{
+    double tokens = w->input_tokens + w->answer_tokens;
+    if (!setting->technique->learning_rates) /* each layer reuses the memory of the one before */
+        return fmax(SCORING_ROWS, tokens) * row_bytes(w->model) / w->model->n_layer;
+    double rows = fmax(MICRO_ROWS, cost->shared_tokens + tokens);
+    double batch = setting_number(setting, "batch_size") * tokens / LEAST_BATCHES;
+    return fmin(rows, cost->shared_tokens + fmax(batch, tokens)) * row_bytes(w->model);
+}
+
+static double cache_bytes(const struct model *model, double tokens)
+{
+    return 2.0 * sizeof(real) * model->n_layer * model->n_head_kv * model->head_dim * tokens;
+}
+
+/* ---- The whole --------------------------------------------------------------------------------
+ */
+
+static void add_memory(const struct setting *setting, const struct workload *w,
+                       const struct site_facts *site, struct estimate *e)
+{
+    double weights = (double)w->model->n_parameters * site->weight_bits / 8;
+    double trained = (double)e->cost.trainable_parameters;
+    bool all = trained >= (double)w->model->n_parameters;
+    bool trains = setting->technique->learning_rates;
+    double own = (double)e->cost.memory_bytes + cache_bytes(w->model, e->cost.shared_tokens) +
+                 site->threads * activation_bytes(setting, w, &e->cost);
+    if (trains)
+        own += trained * (double)sizeof(real) * (TRAINED_BLOCKS + site->threads);
+    e->cost.memory_bytes = (size_t)own;
+    e->memory_bytes = weights + own;
+    e->memory_least = (all ? 0 : weights) + (trains ? TRAINED_BYTES * trained : 0);
+}
+
+static void add_seconds(const struct site_facts *site, struct estimate *e)
+{
+    if (!site->throughput.known)
+        return;
+    e->training_seconds = measured(e->training_operations / site->throughput.value);
+    e->request_seconds = measured(e->cost.request_operations / site->throughput.value);
+}
+
+static bool learns(const struct technique *technique)
+{
+    return technique->learning_rates || technique->fit;
+}
+
+/* A longer prompt is seen by every token of a request and of an example. */
+static void lengthen(const struct setting *setting, const struct workload *workload,
+                     const struct cost *before, struct cost *cost)
+{
+    struct workload behind = *workload;
+    behind.instruction_tokens = cost->shared_tokens;
+    cost->request_operations = plain_cost(&behind).request_operations;
+    if (!learns(setting->technique))
+        return;
+    double factor = cost->training_operations / before->training_operations;
+    add_training(setting, &behind, cost);
+    cost->training_operations *= factor;
+}
+
+static struct cost predict(const struct setting *setting, const struct workload *workload)
+{
+    const struct technique *technique = setting->technique;
+    struct cost cost = {0};
+    if (technique->needs & NEEDS_MODEL)
+        cost = plain_cost(workload);
+    if (technique->needs & NEEDS_MODEL && learns(technique))
+        add_training(setting, workload, &cost);
+    struct cost before = cost;
+    if (technique->predict)
+        technique->predict(setting, workload, &cost);
+    if (cost.shared_tokens > before.shared_tokens)
+        lengthen(setting, workload, &before, &cost);
+    return cost;
+}
+
+struct estimate estimate_cost(const struct setting *setting, const struct workload *workload,
+                              const struct site_facts *site)
+{
+    const struct technique *technique = setting->technique;
+    struct estimate e = {.cost = predict(setting, workload)};
+    double examples = (double)workload->examples;
+    if (learns(technique))
+        e.epochs = technique->learning_rates ? trainer_epochs(setting, workload->examples) : 1;
+    e.training_operations = e.epochs * examples * e.cost.training_operations;
+    e.training_tokens = e.epochs * examples * e.cost.training_tokens;
+    if (technique->needs & NEEDS_MODEL)
+        add_memory(setting, workload, site, &e);
+    add_seconds(site, &e);
+    return e;
+}
+
+double estimate_lifetime(const struct estimate *estimate, double requests)
+{
+    return 3 * estimate->training_tokens + requests * estimate->cost.request_tokens;
+}
