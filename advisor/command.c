@@ -21,6 +21,11 @@ static const char *const trial_options[] = {
     "task",   "delimiter", "label-names", "on-bad-row", "model",   "threads", "seed",  "format",
     "output", "color",     "no-progress", "quiet",      "verbose", NULL};
 
+static const char *const profile_options[] = {
+    "test",        "input",      "label",       "rationale", "task", "delimiter",
+    "label-names", "on-bad-row", "model",       "threads",   "seed", "format",
+    "output",      "color",      "no-progress", "quiet",     NULL};
+
 static const char *const list_options[] = {"format", "output", NULL};
 
 static const char *const help_options[] = {NULL};
@@ -51,6 +56,21 @@ static const struct command table[] = {
                  "      --techniques few_shot,lora\n",
      .options = recommend_options,
      .run = recommend_run},
+    {.name = "profile",
+     .summary = "what the data and the machine are like, before anything is trained",
+     .operands = "DATA",
+     .fewest = 1,
+     .most = 1,
+     .help = "Tells the task, the classes, lengths, duplicates, leakage, conflicting and\n"
+             "probably wrong labels, which metric suits, and what always giving the most\n"
+             "frequent answer would reach. With --model it also counts tokens and measures,\n"
+             "for a few seconds, how fast the model runs here. DATA is as for recommend.\n",
+     .examples = "  # Is this file fit to learn from?\n"
+                 "  advisor profile train.csv --test test.csv\n"
+                 "  # With the tokens and the speed of a model\n"
+                 "  advisor profile demo:tickets --model model.gguf\n",
+     .options = profile_options,
+     .run = profile_run},
     {.name = "trial",
      .summary = "train and score one technique with the settings you choose",
      .operands = "TECHNIQUE DATA",

@@ -52,6 +52,8 @@ void help_version(struct text *out);
 
 enum status recommend_run(const struct options *options, struct error *err);
 enum status trial_run(const struct options *options, struct error *err);
+enum status profile_run(const struct options *options, struct error *err);
+
 enum status list_run(const struct options *options, struct error *err);
 enum status help_run(const struct options *options, struct error *err);
 

@@ -81,4 +81,10 @@ enum status split_make(const struct dataset *data, const struct dataset *test,
                        const struct split_options *options, struct split *split, struct error *err);
 void split_release(struct split *split); /* safe on {0} and twice */
 
+/* The sizes that `count` examples without duplicates would get, for arithmetic. */
+struct split_sizes {
+    size_t train, dev, test;
+};
+struct split_sizes split_sizes_of(size_t count);
+
 #endif
