@@ -26,6 +26,13 @@ static const char *const profile_options[] = {
     "label-names", "on-bad-row", "model",       "threads",   "seed", "format",
     "output",      "color",      "no-progress", "quiet",     NULL};
 
+static const char *const advise_options[] = {
+    "examples",   "task",        "labels",      "tokens",     "parameters", "context", "memory",
+    "throughput", "fact",        "rules",       "no-history", "target",     "metric",  "budget",
+    "max-memory", "max-latency", "requests",    "techniques", "test",       "input",   "label",
+    "rationale",  "delimiter",   "label-names", "on-bad-row", "model",      "threads", "seed",
+    "format",     "output",      "color",       NULL};
+
 static const char *const list_options[] = {"format", "output", NULL};
 
 static const char *const help_options[] = {NULL};
@@ -71,6 +78,23 @@ static const struct command table[] = {
                  "  advisor profile demo:tickets --model model.gguf\n",
      .options = profile_options,
      .run = profile_run},
+    {.name = "advise",
+     .summary = "what rules and arithmetic say, at once and without measuring",
+     .operands = "[DATA]",
+     .fewest = 0,
+     .most = 1,
+     .help = "Ranks the techniques by cited rules, by the arithmetic of their costs, and by\n"
+             "your finished studies of similar data, in a moment and without running a\n"
+             "model: a reason where to begin, no result. Data, model and machine are\n"
+             "files, or described by numbers. What cannot work is named with the\n"
+             "arithmetic. `advisor recommend` measures.\n",
+     .examples = "  # A model and a machine that are not here\n"
+                 "  advisor advise --task classification --examples 400 --labels 6 \\\n"
+                 "      --tokens 60 --parameters 7B --context 8192 --memory 24G\n"
+                 "  # Own data and model, and rules of one's own\n"
+                 "  advisor advise train.csv --model model.gguf --rules rules.csv\n",
+     .options = advise_options,
+     .run = advise_run},
     {.name = "trial",
      .summary = "train and score one technique with the settings you choose",
      .operands = "TECHNIQUE DATA",
@@ -87,12 +111,13 @@ static const struct command table[] = {
      .options = trial_options,
      .run = trial_run},
     {.name = "list",
-     .summary = "what there is to choose from: techniques, formats, metrics",
+     .summary = "what there is to choose from: techniques, formats, metrics, rules, facts",
      .operands = "[WHAT [NAME]]",
      .fewest = 0,
      .most = 2,
-     .help = "WHAT is techniques (the default), formats or metrics. With the NAME of a\n"
-             "technique: its hyper-parameters, with their ranges and defaults.\n",
+     .help = "WHAT is techniques (the default), formats, metrics, rules or facts (which rules\n"
+             "are about). With the NAME of a technique: its hyper-parameters, with their\n"
+             "ranges and defaults.\n",
      .examples = "  # All techniques, in a line each\n"
                  "  advisor list techniques\n"
                  "  # What can be set in one of them\n"

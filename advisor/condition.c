@@ -130,6 +130,11 @@ static void set_limits(sqlite3 *database)
     };
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         sqlite3_limit(database, limits[i].id, limits[i].most);
+}
+
+/* Has to come first: a change of these outdates what was prepared before. */
+static void configure(sqlite3 *database)
+{
     sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
@@ -165,8 +170,10 @@ enum status conditions_open(struct conditions **conditions, const char *const *n
     *conditions = NULL;
     c->fact_count = count;
     int code = count > MOST_FACTS ? SQLITE_TOOBIG : sqlite3_open(":memory:", &c->database);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
+        configure(c->database);
         code = make_table(c, names);
+    }
     if (code != SQLITE_OK) {
         enum status status = failed(c, err);
         conditions_close(c);

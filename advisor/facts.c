@@ -146,6 +146,17 @@ double facts_number(const struct facts *facts, enum fact_name fact, double other
     return value->known && !value->text ? value->number : otherwise;
 }
 
+/* Exact as long as that is short; a billion is B, as parameters are counted. */
+static void write_count(double count, struct text *out)
+{
+    if (count < 1e5)
+        text_printf(out, "%.0f", count);
+    else if (count < 1e9)
+        human_count(out, measured(count));
+    else
+        text_printf(out, "%.3gB", count / 1e9);
+}
+
 void facts_write(const struct facts *facts, enum fact_name fact, struct text *out)
 {
     const struct fact_value *value = &facts->values[fact];
@@ -159,7 +170,7 @@ void facts_write(const struct facts *facts, enum fact_name fact, struct text *ou
         text_add(out, value->text ? value->text : "");
         return;
     case UNIT_COUNT:
-        human_count(out, number);
+        write_count(value->number, out);
         return;
     case UNIT_SHARE:
         text_printf(out, "%.3g %%", 100 * value->number);
@@ -332,9 +343,11 @@ static void set_costs(struct facts *facts, const struct workload *workload,
               prompt > workload->instruction_tokens ? prompt - workload->instruction_tokens : 0);
     facts_set(facts, FACT_REQUEST_TOKENS, e->cost.request_tokens);
     facts_set(facts, FACT_CONTEXT_NEEDED, prompt + longest);
-    facts_set(facts, FACT_EPOCHS, e->epochs);
-    facts_set(facts, FACT_TRAINING_OPERATIONS, e->training_operations);
-    facts_set_measured(facts, FACT_TRAINING_SECONDS, e->training_seconds);
+    if (facts->values[FACT_TRAIN].known) {
+        facts_set(facts, FACT_EPOCHS, e->epochs);
+        facts_set(facts, FACT_TRAINING_OPERATIONS, e->training_operations);
+        facts_set_measured(facts, FACT_TRAINING_SECONDS, e->training_seconds);
+    }
     facts_set(facts, FACT_MEMORY_NEEDED, e->memory_bytes);
     facts_set(facts, FACT_MEMORY_LEAST, e->memory_least);
 }

@@ -6,6 +6,7 @@
 
 #include "advisor/command.h"
 #include "advisor/output.h"
+#include "advisor/rules.h"
 #include "advisor/values.h"
 #include "reports/plain.h"
 #include "reports/writer.h"
@@ -229,6 +230,84 @@ static void metrics_json(struct writer *w)
     write_array_end(w);
 }
 
+/* ---- Rules and facts --------------------------------------------------------------------------
+ */
+
+static void add_rule(const struct rule *rule, struct text *out)
+{
+    struct text line = {0};
+    text_printf(&line, "%s: %s", rule->techniques, effect_name(rule->effect));
+    if (rule->strength > 0)
+        text_printf(&line, " %g", rule->strength);
+    text_printf(&line, " where %s. %s (%s)", rule->condition, rule->reason, rule->source);
+    add_line(out, rule->id, 9, text_string(&line));
+    text_release(&line);
+}
+
+static void rules_text(struct text *out)
+{
+    struct rules *rules;
+    const struct rule *rule;
+    struct error err = {0};
+    if (rules_open(&rules, NULL, &err) != OK) {
+        text_add(out, err.text);
+        return;
+    }
+    text_add(out, "Rules, which `advisor advise` reasons with (--rules FILE adds others):\n\n");
+    for (size_t i = 0; (rule = rules_at(rules, i)); i++)
+        add_rule(rule, out);
+    rules_free(rules);
+}
+
+static void rules_json(struct writer *w)
+{
+    struct rules *rules;
+    const struct rule *rule;
+    write_array(w, "rules");
+    if (rules_open(&rules, NULL, NULL) != OK)
+        rules = NULL;
+    for (size_t i = 0; rules && (rule = rules_at(rules, i)); i++) {
+        write_object(w, NULL);
+        write_string(w, "rule", rule->id);
+        write_string(w, "condition", rule->condition);
+        write_string(w, "techniques", rule->techniques);
+        write_string(w, "effect", effect_name(rule->effect));
+        write_number(w, "strength", rule->strength);
+        write_string(w, "reason", rule->reason);
+        write_string(w, "source", rule->source);
+        write_object_end(w);
+    }
+    write_array_end(w);
+    rules_free(rules);
+}
+
+static void facts_text(struct text *out)
+{
+    text_add(out, "Facts, for the conditions of rules (not known is NULL):\n\n");
+    for (size_t i = 0; i < FACTS; i++) {
+        const struct fact_row *row = fact_row((enum fact_name)i);
+        struct text line = {0};
+        text_printf(&line, "%s (%s)", row->summary, fact_unit_name(row->unit));
+        add_line(out, row->name, 23, text_string(&line));
+        text_release(&line);
+    }
+}
+
+static void facts_json(struct writer *w)
+{
+    write_array(w, "facts");
+    for (size_t i = 0; i < FACTS; i++) {
+        const struct fact_row *row = fact_row((enum fact_name)i);
+        write_object(w, NULL);
+        write_string(w, "name", row->name);
+        write_string(w, "unit", fact_unit_name(row->unit));
+        write_string(w, "summary", row->summary);
+        write_bool(w, "of_technique", i >= FACT_TECHNIQUE);
+        write_object_end(w);
+    }
+    write_array_end(w);
+}
+
 /* ---- The command ------------------------------------------------------------------------------
  */
 
@@ -240,7 +319,9 @@ struct topic {
 
 static const struct topic topics[] = {{"techniques", techniques_text, techniques_json},
                                       {"formats", formats_text, formats_json},
-                                      {"metrics", metrics_text, metrics_json}};
+                                      {"metrics", metrics_text, metrics_json},
+                                      {"rules", rules_text, rules_json},
+                                      {"facts", facts_text, facts_json}};
 
 enum { TOPICS = sizeof topics / sizeof *topics };
 
@@ -254,8 +335,8 @@ static const struct topic *find_topic(const char *name, struct error *err)
     }
     const char *meant = nearest(name, names, TOPICS);
     error_set(err, USAGE,
-              "list: there is nothing called \"%s\"%s%s%s; expected techniques, formats "
-              "or metrics",
+              "list: there is nothing called \"%s\"%s%s%s; expected techniques, formats, "
+              "metrics, rules or facts",
               name, meant ? " (did you mean " : "", meant ? meant : "", meant ? "?)" : "");
     return NULL;
 }

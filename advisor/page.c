@@ -24,12 +24,16 @@ void page_facts(const struct page *page, const char *heading, struct text *facts
 
 void page_wrap(const struct page *page, const char *sentence)
 {
-    page_item(page, sentence, 0);
+    plain_wrap(page->out, sentence, 0, 0, page->style.columns);
+    text_add(page->out, "\n");
 }
 
-void page_item(const struct page *page, const char *sentence, int indent)
+void page_item(const struct page *page, const char *name, int column, const char *sentence)
 {
-    plain_wrap(page->out, sentence, 0, indent, page->style.columns);
+    text_add(page->out, "  ");
+    int used = 2 + plain_cut(page->out, name, column > 4 ? column - 4 : 1);
+    text_repeat(page->out, " ", column - used);
+    plain_wrap(page->out, sentence, column, column, page->style.columns);
     text_add(page->out, "\n");
 }
 

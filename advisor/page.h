@@ -18,9 +18,11 @@ struct page page_begin(struct report_style style, struct text *out);
 /* "Data      the facts, wrapped"; empties `facts`. An empty heading continues the one above. */
 void page_facts(const struct page *page, const char *heading, struct text *facts);
 
-/* A paragraph, and one with a hanging indent. */
+/* A paragraph. */
 void page_wrap(const struct page *page, const char *sentence);
-void page_item(const struct page *page, const char *sentence, int indent);
+
+/* "  name  the sentence, wrapped", which begins and goes on at `column`. */
+void page_item(const struct page *page, const char *name, int column, const char *sentence);
 
 /* A line of its own that stands out on a terminal. */
 void page_title(const struct page *page, const char *title);

@@ -40,9 +40,11 @@ static void write_profile(struct study *study)
 {
     struct text text = {0};
     text_printf(&text,
-                "{\"dev_used\":%zu,\"identity\":\"%s\",\"seconds_per_answer\":%.6g,"
-                "\"task\":\"%s\",\"test_used\":%zu}",
-                study->evaluator.dev_count, study->identity, study->seconds_per_answer,
+                "{\"dev_used\":%zu,\"examples\":%zu,\"identity\":\"%s\",\"labels\":%zu,"
+                "\"parameters\":%zu,\"seconds_per_answer\":%.6g,\"task\":\"%s\","
+                "\"test_used\":%zu}",
+                study->evaluator.dev_count, study->data.count, study->identity,
+                study->data.label_count, study->model->n_parameters, study->seconds_per_answer,
                 task_name(study->data.task), study->evaluator.test_count);
     study->record.profile = arena_strdup(&study->arena, text_string(&text));
     text_release(&text);
@@ -119,8 +121,7 @@ static void slug(const char *path, char out[32])
         memcpy(out, "data", sizeof "data");
 }
 
-/* Where studies live: ${XDG_DATA_HOME:-~/.local/share}/advisor/studies. */
-static enum status studies_folder(struct text *out, struct error *err)
+enum status study_folder(struct text *out, struct error *err)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     if (data && *data == '/')
@@ -147,7 +148,7 @@ static enum status locate(struct study *study, struct error *err)
     if (file)
         text_add(&path, given);
     else
-        status = studies_folder(&path, err);
+        status = study_folder(&path, err);
     if (!file && status == OK)
         text_printf(&path, "%s.db", given ? given : name);
     if (status == OK) {

@@ -22,6 +22,10 @@ enum status study_file_write(struct study *study, struct error *err);
 bool study_file_finished(struct study *study);
 enum status study_file_finish(struct study *study, struct error *err);
 
+/* Appends the folder of the user's studies, with a slash at its end:
+ * ${XDG_DATA_HOME:-~/.local/share}/advisor/studies/. USAGE when there is none. */
+enum status study_folder(struct text *out, struct error *err);
+
 void study_file_close(struct study *study); /* gives the lock back */
 
 #endif
