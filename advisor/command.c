@@ -11,10 +11,11 @@
  */
 
 static const char *const recommend_options[] = {
-    "target",      "confidence", "metric", "budget",      "max-memory", "max-latency", "requests",
-    "techniques",  "test",       "input",  "label",       "rationale",  "task",        "delimiter",
-    "label-names", "on-bad-row", "model",  "threads",     "seed",       "study",       "fresh",
-    "format",      "output",     "color",  "no-progress", "quiet",      "verbose",     NULL};
+    "target",      "confidence", "metric",      "budget",     "max-memory", "max-latency",
+    "requests",    "techniques", "test",        "input",      "label",      "rationale",
+    "task",        "delimiter",  "label-names", "on-bad-row", "model",      "threads",
+    "seed",        "study",      "fresh",       "format",     "output",     "color",
+    "no-progress", "quiet",      "verbose",     "rules",      "fact",       NULL};
 
 static const char *const trial_options[] = {
     "set",    "examples",  "metric",      "budget",     "test",    "input",   "label", "rationale",
@@ -64,7 +65,7 @@ static const struct command table[] = {
      .options = recommend_options,
      .run = recommend_run},
     {.name = "profile",
-     .summary = "what the data and the machine are like, before anything is trained",
+     .summary = "what data and machine are like, before anything is trained",
      .operands = "DATA",
      .fewest = 1,
      .most = 1,
@@ -111,7 +112,7 @@ static const struct command table[] = {
      .options = trial_options,
      .run = trial_run},
     {.name = "list",
-     .summary = "what there is to choose from: techniques, formats, metrics, rules, facts",
+     .summary = "what there is: techniques, formats, metrics, rules, facts",
      .operands = "[WHAT [NAME]]",
      .fewest = 0,
      .most = 2,

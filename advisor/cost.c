@@ -45,14 +45,6 @@ static double tokens_of(const struct workload *w)
     return w->input_tokens + (w->answer_tokens > 1 ? w->answer_tokens - 1 : 0);
 }
 
-/* Micro-batches of a step of `batch` examples behind a prompt of `shared` tokens. */
-static double micro_batches(double tokens, double batch, double shared)
-{
-    double room = fmax(MICRO_ROWS - shared, MICRO_ROWS / 4.0);
-    double count = fmax(ceil(tokens * batch / room), LEAST_BATCHES);
-    return fmin(count, batch);
-}
-
 static struct cost plain_cost(const struct workload *w)
 {
     double tokens = w->input_tokens + w->answer_tokens;
@@ -66,11 +58,12 @@ static struct cost plain_cost(const struct workload *w)
 /* Adds what a pass over one example takes to a cost whose prompt is settled. */
 static void add_training(const struct setting *setting, const struct workload *w, struct cost *cost)
 {
-    double tokens = tokens_of(w), batch = 1, shared = 0;
-    if (setting_has(setting, "batch_size")) {
-        batch = fmin(setting_number(setting, "batch_size"), fmax((double)w->examples, 1));
-        shared = cost->shared_tokens * micro_batches(tokens, batch, cost->shared_tokens) / batch;
-    }
+    double tokens = tokens_of(w), shared = 0;
+    size_t examples = w->examples ? w->examples : 1;
+    if (setting->technique->learning_rates)
+        shared = trainer_tokens(setting, examples, tokens, cost->shared_tokens) /
+                     ((double)examples * trainer_epochs(setting, examples)) -
+                 tokens;
     double work = forward(w->model, tokens, cost->shared_tokens, w->answer_tokens) +
                   forward(w->model, shared, 0, 0);
     cost->training_tokens = tokens + shared;
@@ -98,7 +91,7 @@ static double activation_bytes(const struct setting *setting, const struct workl
     if (!setting->technique->learning_rates) /* each layer reuses the memory of the one before */
         return fmax(SCORING_ROWS, tokens) * row_bytes(w->model) / w->model->n_layer;
     double rows = fmax(MICRO_ROWS, cost->shared_tokens + tokens);
-    double batch = setting_number(setting, "batch_size") * tokens / LEAST_BATCHES;
+    double batch = (double)trainer_batch(setting, w->examples) * tokens / LEAST_BATCHES;
     return fmin(rows, cost->shared_tokens + fmax(batch, tokens)) * row_bytes(w->model);
 }
 

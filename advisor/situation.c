@@ -180,11 +180,11 @@ static void take_machine(struct facts *facts, const struct options *options)
 /* ---- The whole --------------------------------------------------------------------------------
  */
 
-static enum status take_facts(struct situation *s, const struct options *options, struct error *err)
+static enum status take_facts(struct facts *facts, const struct options *options, struct error *err)
 {
     enum status status = OK;
     for (size_t i = 0; i < options->fact_count && status == OK; i++)
-        status = facts_assign(&s->facts, options->facts[i], err);
+        status = facts_assign(facts, options->facts[i], err);
     return status;
 }
 
@@ -229,7 +229,7 @@ enum status situation_open(struct situation *s, const struct options *options, s
     facts_set_measured(&s->facts, FACT_THROUGHPUT, options->throughput);
     take_wishes(&s->facts, options);
     take_machine(&s->facts, options);
-    status = take_facts(s, options, err);
+    status = take_facts(&s->facts, options, err);
     multiply_tokens(&s->facts);
     s->assumptions = guesses(s, options);
     return status;
@@ -245,8 +245,8 @@ void situation_close(struct situation *s)
     *s = (struct situation){0};
 }
 
-void situation_of_study(const struct study *study, const struct data_profile *profile,
-                        struct facts *facts)
+enum status situation_of_study(const struct study *study, const struct data_profile *profile,
+                               struct facts *facts, struct error *err)
 {
     const struct options *options = study->options;
     const struct model *model = study->model;
@@ -257,12 +257,14 @@ void situation_of_study(const struct study *study, const struct data_profile *pr
         facts_set(facts, FACT_DEV, (double)study->evaluator.dev_count);
     facts_set(facts, FACT_INPUT_TOKENS, study->tokens_mean);
     facts_set(facts, FACT_INPUT_TOKENS_MAX, study->tokens_max);
-    facts_set(facts, FACT_INSTRUCTION_TOKENS, instruction_tokens(&study->data));
+    facts_set(facts, FACT_INSTRUCTION_TOKENS, study->prefix_tokens);
     facts_set(facts, FACT_PARAMETERS, (double)model->n_parameters);
     facts_set(facts, FACT_CONTEXT, model->n_context);
     facts_set(facts, FACT_BIAS_TERMS, 0);
     facts_set(facts, FACT_WEIGHT_BITS, OWN_BITS);
     take_wishes(facts, options);
     take_machine(facts, options);
+    enum status status = take_facts(facts, options, err);
     multiply_tokens(facts);
+    return status;
 }

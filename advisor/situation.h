@@ -32,9 +32,9 @@ enum status situation_open(struct situation *situation, const struct options *op
                            struct error *err);
 void situation_close(struct situation *situation);
 
-/* The facts of a study under way: its data, its own counts of tokens, its model, and the wishes.
- * `profile` is that of the study's data. */
-void situation_of_study(const struct study *study, const struct data_profile *profile,
-                        struct facts *facts);
+/* The facts of a study under way: its data, its own counts of tokens, its model, and the wishes,
+ * --fact included. `profile` is that of the study's data. USAGE for a fact that is none. */
+enum status situation_of_study(const struct study *study, const struct data_profile *profile,
+                               struct facts *facts, struct error *err);
 
 #endif

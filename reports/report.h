@@ -37,6 +37,7 @@ struct reason {
     const char *source; /* "Lester 2021" */
     const char *text;   /* one sentence */
     enum verdict verdict;
+    const char *evidence; /* what was compared, a phrase; NULL or "": nothing */
 };
 
 /* One technique in the ranking. */

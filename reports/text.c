@@ -235,6 +235,42 @@ static void add_not_measured(const struct page *page)
     text_add(page->out, "\n");
 }
 
+static bool same_string(const char *a, const char *b)
+{
+    return !strcmp(a ? a : "", b ? b : "");
+}
+
+static bool same_reason(const struct reason *a, const struct reason *b)
+{
+    return same_string(a->rule, b->rule) && same_string(a->text, b->text) &&
+           a->verdict == b->verdict && same_string(a->evidence, b->evidence);
+}
+
+static bool has_reason(const struct ranked *ranked, const struct reason *reason)
+{
+    for (size_t i = 0; i < ranked->reason_count; i++)
+        if (same_reason(&ranked->reasons[i], reason))
+            return true;
+    return false;
+}
+
+/* A rule that says the same about several techniques is told once, by the first of them. */
+static void add_rule(const struct page *page, size_t first, const struct reason *reason)
+{
+    const struct report *report = page->report;
+    struct text sentence = {0};
+    for (size_t i = first; i < report->ranking_count; i++)
+        if (has_reason(&report->ranking[i], reason))
+            text_printf(&sentence, "%s%s", i > first ? ", " : "", report->ranking[i].technique);
+    text_printf(&sentence, ": %s (%s; %s", reason->text, reason->source,
+                verdict_name(reason->verdict));
+    if (reason->evidence && *reason->evidence)
+        text_printf(&sentence, ": %s", reason->evidence);
+    text_add(&sentence, ")");
+    add_item(page, reason->rule, 4, text_string(&sentence));
+    text_release(&sentence);
+}
+
 static void add_rules(const struct page *page)
 {
     const struct report *report = page->report;
@@ -242,14 +278,15 @@ static void add_rules(const struct page *page)
     for (size_t i = 0; i < report->ranking_count; i++) {
         for (size_t j = 0; j < report->ranking[i].reason_count; j++) {
             const struct reason *reason = &report->ranking[i].reasons[j];
-            struct text sentence = {0};
+            bool told = false;
+            for (size_t k = 0; k < i && !told; k++)
+                told = has_reason(&report->ranking[k], reason);
+            if (told)
+                continue;
             if (!any)
                 text_add(page->out, "Rules that spoke:\n");
             any = true;
-            text_printf(&sentence, "%s: %s (%s; %s)", report->ranking[i].technique, reason->text,
-                        reason->source, verdict_name(reason->verdict));
-            add_item(page, reason->rule, 4, text_string(&sentence));
-            text_release(&sentence);
+            add_rule(page, i, reason);
         }
     }
     text_add(page->out, any ? "\n" : "");
