@@ -240,18 +240,25 @@ static bool same_string(const char *a, const char *b)
     return !strcmp(a ? a : "", b ? b : "");
 }
 
-static bool same_reason(const struct reason *a, const struct reason *b)
-{
-    return same_string(a->rule, b->rule) && same_string(a->text, b->text) &&
-           a->verdict == b->verdict && same_string(a->evidence, b->evidence);
-}
-
-static bool has_reason(const struct ranked *ranked, const struct reason *reason)
+/* The reason of `ranked` that says the same by the same rule; NULL when there is none. */
+static const struct reason *find_reason(const struct ranked *ranked, const struct reason *like)
 {
     for (size_t i = 0; i < ranked->reason_count; i++)
-        if (same_reason(&ranked->reasons[i], reason))
-            return true;
-    return false;
+        if (same_string(ranked->reasons[i].rule, like->rule) &&
+            same_string(ranked->reasons[i].text, like->text))
+            return &ranked->reasons[i];
+    return NULL;
+}
+
+/* "lora (confirmed: ...)"; what was not tested at all goes without saying. */
+static void add_verdict(const struct ranked *ranked, const struct reason *reason, struct text *out)
+{
+    bool compared = reason->evidence && *reason->evidence;
+    text_add(out, ranked->technique);
+    if (reason->verdict == VERDICT_UNTESTED && !compared)
+        return;
+    text_printf(out, " (%s%s%s)", verdict_name(reason->verdict), compared ? ": " : "",
+                compared ? reason->evidence : "");
 }
 
 /* A rule that says the same about several techniques is told once, by the first of them. */
@@ -259,14 +266,14 @@ static void add_rule(const struct page *page, size_t first, const struct reason 
 {
     const struct report *report = page->report;
     struct text sentence = {0};
-    for (size_t i = first; i < report->ranking_count; i++)
-        if (has_reason(&report->ranking[i], reason))
-            text_printf(&sentence, "%s%s", i > first ? ", " : "", report->ranking[i].technique);
-    text_printf(&sentence, ": %s (%s; %s", reason->text, reason->source,
-                verdict_name(reason->verdict));
-    if (reason->evidence && *reason->evidence)
-        text_printf(&sentence, ": %s", reason->evidence);
-    text_add(&sentence, ")");
+    for (size_t i = first; i < report->ranking_count; i++) {
+        const struct reason *own = find_reason(&report->ranking[i], reason);
+        if (!own)
+            continue;
+        text_add(&sentence, i > first ? ", " : "");
+        add_verdict(&report->ranking[i], own, &sentence);
+    }
+    text_printf(&sentence, ": %s (%s)", reason->text, reason->source);
     add_item(page, reason->rule, 4, text_string(&sentence));
     text_release(&sentence);
 }
@@ -280,11 +287,11 @@ static void add_rules(const struct page *page)
             const struct reason *reason = &report->ranking[i].reasons[j];
             bool told = false;
             for (size_t k = 0; k < i && !told; k++)
-                told = has_reason(&report->ranking[k], reason);
+                told = find_reason(&report->ranking[k], reason);
             if (told)
                 continue;
             if (!any)
-                text_add(page->out, "Rules that spoke:\n");
+                text_add(page->out, "Rules that spoke, and what the measurement made of them:\n");
             any = true;
             add_rule(page, i, reason);
         }
