@@ -55,7 +55,15 @@ static void add_preamble(const struct page *page, const struct advice *advice)
 {
     struct text text = {0};
     double sd = advice->judgements.count ? advice->judgements.items[0].sd : PRIOR_SD;
-    page_title(page, "Advice from rules and arithmetic. Nothing was measured.");
+    if (advice->history.count)
+        text_printf(&text,
+                    "Advice from rules, arithmetic and %zu past stud%s. Nothing was "
+                    "measured now.",
+                    advice->history.count, advice->history.count == 1 ? "y" : "ies");
+    else
+        text_add(&text, "Advice from rules and arithmetic. Nothing was measured.");
+    page_title(page, text_string(&text));
+    text_clear(&text);
     text_printf(&text,
                 "Points are of accuracy, beside a technique that no rule moves, give or take %g: "
                 "reasons where to begin, no results. `advisor recommend DATA` measures.",

@@ -18,14 +18,14 @@ static bool fired_for(const struct judgement *j, const struct rule *rule)
 }
 
 /* The best of the measured techniques that the rule did not fire for; count when there is none. */
-static size_t best_rival(const struct judgements *judgements, const struct rule *rule,
+static size_t best_rival(const struct judgements *judgements, size_t which, const struct rule *rule,
                          const struct contest *contest)
 {
     size_t best = judgements->count;
     for (size_t i = 0; i < judgements->count; i++) {
         const struct judgement *j = &judgements->items[i];
         bool baseline = !(j->technique->needs & NEEDS_MODEL);
-        if (!contest->metrics[i].known || baseline || fired_for(j, rule))
+        if (i == which || !contest->metrics[i].known || baseline || fired_for(j, rule))
             continue;
         if (best == judgements->count || contest->metrics[i].value > contest->metrics[best].value)
             best = i;
@@ -61,12 +61,13 @@ enum verdict rules_verdict(const struct judgements *judgements, size_t which,
         *evidence = arena_printf(arena, "measured %.3f", own.value);
         return VERDICT_OVERRIDDEN;
     }
-    size_t rival = best_rival(judgements, rule, contest);
+    size_t rival = best_rival(judgements, which, rule, contest);
     if (rival == judgements->count)
         return VERDICT_UNTESTED;
     enum verdict verdict = is_worse(which, rival, judgements->count, contest);
-    *evidence = arena_printf(
-        arena, "measured %.3f, %s %.3f%s", own.value, judgements->items[rival].technique->name,
-        contest->metrics[rival].value, verdict == VERDICT_UNTESTED ? ", too close to tell" : "");
+    *evidence =
+        arena_printf(arena, "%.3f against %.3f of %s%s", own.value, contest->metrics[rival].value,
+                     judgements->items[rival].technique->name,
+                     verdict == VERDICT_UNTESTED ? ", too close to tell" : "");
     return rule->effect == EFFECT_LOWER ? verdict : opposite(verdict);
 }

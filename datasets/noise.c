@@ -16,6 +16,7 @@ enum {
     MOST_WORDS = 2000,    /* of one text */
     FOLDS = 10,
     LEAST_PER_CLASS = 4, /* texts of a class on average */
+    SUREST = 10,         /* one text in so many counts as one the words are surest about */
     TEMPERATURES = 40,
     RATES = 66,
     FINE_RATES = 20 /* the first ones, four times as dense */
@@ -313,6 +314,60 @@ static double log_likelihood(const struct bayes *b, const double *p, double rate
     return sum;
 }
 
+/* ---- The surest texts -------------------------------------------------------------------------
+ */
+
+/* What the words say about a text, and by how much. */
+struct opinion {
+    uint32_t class;
+    float margin; /* to the second best class */
+    bool agrees;  /* with the label */
+};
+
+static struct opinion opinion_of(const struct bayes *b, size_t text)
+{
+    const float *scores = b->scores + text * b->class_count;
+    struct opinion opinion = {.margin = INFINITY};
+    for (uint32_t c = 1; c < b->class_count; c++)
+        if (scores[c] > scores[opinion.class])
+            opinion.class = c;
+    for (uint32_t c = 0; c < b->class_count; c++)
+        if (c != opinion.class && scores[opinion.class] - scores[c] < opinion.margin)
+            opinion.margin = scores[opinion.class] - scores[c];
+    opinion.agrees = opinion.class == b->texts[text].class;
+    return opinion;
+}
+
+/* By class, the surest first. */
+static int compare_opinions(const void *a, const void *b)
+{
+    const struct opinion *x = a, *y = b;
+    if (x->class != y->class)
+        return x->class < y->class ? -1 : 1;
+    if (x->margin < y->margin || x->margin > y->margin)
+        return x->margin > y->margin ? -1 : 1;
+    return x->agrees - y->agrees;
+}
+
+/* How often the label is another one where the words are surest: in a tenth of the texts given to
+ * each class. */
+static double sure_disagreement(const struct bayes *b)
+{
+    struct opinion *opinions = memory_alloc(b->text_count * sizeof *opinions);
+    size_t looked_at = 0, disagree = 0;
+    for (size_t i = 0; i < b->text_count; i++)
+        opinions[i] = opinion_of(b, i);
+    qsort(opinions, b->text_count, sizeof *opinions, compare_opinions);
+    for (size_t first = 0, end; first < b->text_count; first = end) {
+        for (end = first; end < b->text_count && opinions[end].class == opinions[first].class;)
+            end++;
+        for (size_t i = first; i < first + (end - first + SUREST - 1) / SUREST; i++, looked_at++)
+            disagree += !opinions[i].agrees;
+    }
+    free(opinions);
+    return (double)disagree / (double)looked_at;
+}
+
 /* The interval of the rate, and the temperature of the best one. */
 static double fit(const struct bayes *b, struct noise *noise)
 {
@@ -341,6 +396,7 @@ static double fit(const struct bayes *b, struct noise *noise)
         noise->high = rate_at(r);
     }
     noise->low = noise->low > misfit ? noise->low - misfit : 0;
+    noise->high = fmax(noise->high, sure_disagreement(b));
     return warmth;
 }
 
@@ -363,12 +419,14 @@ static void add_suspect(struct noise *noise, const struct suspect *suspect)
 static void find_suspects(const struct bayes *b, const uint32_t *labels, double temperature,
                           struct noise *noise)
 {
+    /* Any share within the interval may be the true one. */
+    double rate = fmax(noise->rate, noise->high / 2);
     double *p = memory_alloc(b->text_count * sizeof *p);
     label_probabilities(b, temperature, p);
     for (size_t i = 0; i < b->text_count; i++) {
-        double wrong = noise->rate * (1 - p[i]) / (double)(b->class_count - 1);
+        double wrong = rate * (1 - p[i]) / (double)(b->class_count - 1);
         struct suspect suspect = {.example = b->texts[i].example,
-                                  .probability = wrong / label_chance(b, p[i], noise->rate)};
+                                  .probability = wrong / label_chance(b, p[i], rate)};
         const float *scores = b->scores + i * b->class_count;
         size_t best = 0;
         while (best + 1 < b->class_count && scores[best] < 0)
@@ -449,7 +507,7 @@ void noise_estimate(const struct dataset *data, const size_t *group, size_t most
         score_all(&b);
         noise->accuracy = accuracy_of(&b);
         double temperature = fit(&b, noise);
-        noise->known = noise->high - noise->low <= widest;
+        noise->known = noise->high - noise->low <= widest && noise->high < rate_at(RATES - 1);
         if (noise->known)
             find_suspects(&b, labels, temperature, noise);
         else
