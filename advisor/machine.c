@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "advisor/machine.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/tokenizer.h"
@@ -14,6 +14,14 @@ enum { SHORT_TEXT = 32, LONG_TEXT = 192, EXAMPLES_PER_THREAD = 4, LONG_PER_THREA
 /* ---- What there is ----------------------------------------------------------------------------
  */
 
+/* The number that `text` begins with, in units of `unit`. */
+static struct measured read_digits(const char *text, double unit)
+{
+    char *end;
+    double number = strtod(text, &end);
+    return (struct measured){end > text && number >= 0, number * unit};
+}
+
 /* "MemTotal:  23456 kB" */
 static struct measured read_meminfo(const char *key)
 {
@@ -22,9 +30,8 @@ static struct measured read_meminfo(const char *key)
     struct measured value = {0};
     size_t length = strlen(key);
     while (file && !value.known && fgets(line, sizeof line, file)) {
-        uint64_t kilobytes;
-        if (!strncmp(line, key, length) && sscanf(line + length, ": %" SCNu64, &kilobytes) == 1)
-            value = measured(1024.0 * (double)kilobytes);
+        if (!strncmp(line, key, length) && line[length] == ':')
+            value = read_digits(line + length + 1, 1024);
     }
     if (file)
         fclose(file);
@@ -35,10 +42,10 @@ static struct measured read_meminfo(const char *key)
 static struct measured read_number_file(const char *path)
 {
     FILE *file = fopen(path, "r");
-    uint64_t number;
+    char line[256];
     struct measured value = {0};
-    if (file && fscanf(file, "%" SCNu64, &number) == 1)
-        value = measured((double)number);
+    if (file && fgets(line, sizeof line, file))
+        value = read_digits(line, 1);
     if (file)
         fclose(file);
     return value;
@@ -176,7 +183,7 @@ static enum status time_forward(struct probe *p, struct measured *speed, struct 
     struct outcome *outcomes = arena_zalloc(&p->arena, p->count * sizeof *outcomes);
     double tokens = 0;
     enum status status = adapt(p, false, &adapted, err);
-    if (status == OK)
+    if (adapted)
         adapted->longest_answer = 1;
     if (status == OK)
         status = adapted_warm(adapted, err);

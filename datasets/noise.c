@@ -482,6 +482,8 @@ static const char *complaint(const struct dataset *data, const struct bayes *b)
 {
     if (data->task != TASK_CLASSIFICATION)
         return "only told for classification";
+    if (data->label_count > MOST_SCORES / NOISE_LEAST)
+        return "too many classes";
     if (b->text_count < NOISE_LEAST)
         return "fewer than 200 different texts";
     if (b->class_count < 2)

@@ -438,8 +438,11 @@ static const struct usual *nearest_usual(double parameters)
 
 static int multiple_of(double value, int of)
 {
+    int most = MOST_WIDTH / 2 / of;
     double count = floor(value / of + 0.5);
-    return (count < 1 ? 1 : count > MOST_WIDTH / 2 / of ? MOST_WIDTH / 2 / of : (int)count) * of;
+    if (count < 1)
+        return of;
+    return count > most ? most * of : (int)count * of;
 }
 
 /* The feed-forward width takes up what is left of the parameters. */

@@ -64,7 +64,7 @@ static void test_conditions_hold(void **state)
     assert_int_equal(conditions_set(conditions, values, &err), OK);
     for (size_t i = 0; i < COUNT(rows); i++) {
         size_t id;
-        bool holds;
+        bool holds = false;
         if (conditions_add(conditions, rows[i].condition, &id, &err) != OK ||
             conditions_hold(conditions, id, &holds, &err) != OK)
             fail_msg("%s: %s", rows[i].condition, err.text);
