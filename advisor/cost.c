@@ -7,11 +7,8 @@
 #include "techniques/trainer.h"
 
 enum {
-    MICRO_ROWS = 320,   /* rows of the trainer's micro-batches */
     SCORING_ROWS = 512, /* rows of a batch of requests */
-    LEAST_BATCHES = 2,  /* micro-batches of a step */
-    TRAINED_BYTES = 16, /* of a trained value: itself, its gradient, two moments */
-    TRAINED_BLOCKS = 4  /* blocks of all trained values; each worker has one more, its gradient */
+    TRAINED_BYTES = 16  /* of a trained value: itself, its gradient, two moments */
 };
 
 /* ---- Operations -------------------------------------------------------------------------------
@@ -73,26 +70,14 @@ static void add_training(const struct setting *setting, const struct workload *w
 /* ---- Memory -----------------------------------------------------------------------------------
  */
 
-/* Bytes that a row of a batch keeps until the gradients are there: the outputs of all operators of
- * all layers. */
-static double row_bytes(const struct model *model)
+/* Bytes of a batch of requests in one layer, whose memory the next one reuses. */
+static double scoring_bytes(const struct workload *w)
 {
-    const struct layer *layer = &model->layers[0];
+    const struct layer *layer = &w->model->layers[0];
     double queries = layer->linear[SITE_Q].rows, keys = layer->linear[SITE_K].rows;
-    double hidden = layer->linear[SITE_GATE].rows, width = model->n_embd;
-    return (double)sizeof(real) * model->n_layer *
-           (6 * width + 3 * queries + 3 * keys + 3 * hidden);
-}
-
-static double activation_bytes(const struct setting *setting, const struct workload *w,
-                               const struct cost *cost)
-{
-    double tokens = w->input_tokens + w->answer_tokens;
-    if (!setting->technique->learning_rates) /* each layer reuses the memory of the one before */
-        return fmax(SCORING_ROWS, tokens) * row_bytes(w->model) / w->model->n_layer;
-    double rows = fmax(MICRO_ROWS, cost->shared_tokens + tokens);
-    double batch = (double)trainer_batch(setting, w->examples) * tokens / LEAST_BATCHES;
-    return fmin(rows, cost->shared_tokens + fmax(batch, tokens)) * row_bytes(w->model);
+    double hidden = layer->linear[SITE_GATE].rows, width = w->model->n_embd;
+    double rows = fmax(SCORING_ROWS, w->input_tokens + w->answer_tokens);
+    return (double)sizeof(real) * rows * (6 * width + 3 * queries + 3 * keys + 3 * hidden);
 }
 
 static double cache_bytes(const struct model *model, double tokens)
@@ -103,20 +88,20 @@ static double cache_bytes(const struct model *model, double tokens)
 /* ---- The whole --------------------------------------------------------------------------------
  */
 
+/* Training, as the technique predicted it, and answering do not overlap. */
 static void add_memory(const struct setting *setting, const struct workload *w,
                        const struct site_facts *site, struct estimate *e)
 {
     double weights = (double)w->model->n_parameters * site->weight_bits / 8;
     double trained = (double)e->cost.trainable_parameters;
     bool all = trained >= (double)w->model->n_parameters;
-    bool trains = setting->technique->learning_rates;
-    double own = (double)e->cost.memory_bytes + cache_bytes(w->model, e->cost.shared_tokens) +
-                 site->threads * activation_bytes(setting, w, &e->cost);
-    if (trains)
-        own += trained * (double)sizeof(real) * (TRAINED_BLOCKS + site->threads);
+    double answering = cache_bytes(w->model, e->cost.shared_tokens) +
+                       site->threads * scoring_bytes(w) + trained * (double)sizeof(real);
+    double own = fmax((double)e->cost.memory_bytes, answering);
     e->cost.memory_bytes = (size_t)own;
     e->memory_bytes = weights + own;
-    e->memory_least = (all ? 0 : weights) + (trains ? TRAINED_BYTES * trained : 0);
+    e->memory_least =
+        (all ? 0 : weights) + (setting->technique->learning_rates ? TRAINED_BYTES * trained : 0);
 }
 
 static void add_seconds(const struct site_facts *site, struct estimate *e)
@@ -166,7 +151,9 @@ struct estimate estimate_cost(const struct setting *setting, const struct worklo
                               const struct site_facts *site)
 {
     const struct technique *technique = setting->technique;
-    struct estimate e = {.cost = predict(setting, workload)};
+    struct workload here = *workload;
+    here.threads = site->threads;
+    struct estimate e = {.cost = predict(setting, &here)};
     double examples = (double)workload->examples;
     if (learns(technique))
         e.epochs = technique->learning_rates ? trainer_epochs(setting, workload->examples) : 1;

@@ -466,6 +466,7 @@ struct model *model_sketch(const struct model_numbers *numbers)
     m->path = arena_strdup(&m->arena, "");
     m->head_dim = like->n_embd / like->n_head;
     m->n_embd = multiple_of(numbers->n_embd ? numbers->n_embd : like->n_embd * scale, m->head_dim);
+    m->n_rotated = m->head_dim;
     m->n_head = m->n_embd / m->head_dim;
     m->n_head_kv = multiple_of((double)m->n_head * like->n_head_kv / like->n_head, 1);
     m->n_layer = numbers->n_layer ? numbers->n_layer : multiple_of(like->n_layer * scale, 1);
