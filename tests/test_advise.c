@@ -355,6 +355,52 @@ static void test_history(void **state)
     json_decref(with);
 }
 
+/* ---- After measuring --------------------------------------------------------------------------
+ */
+
+/* `recommend` tells the rules that fired, with a verdict each. */
+static void test_verdicts(void **state)
+{
+    (void)state;
+    size_t i, k, compared = 0;
+    json_t *row, *reason;
+    bool floor = false;
+    bench_rows(bench.data, 150, 6, 2);
+    json_t *report = run_json("recommend DATA --quiet --budget 10s --threads 2 --techniques "
+                              "majority,zero_shot,linear_probe --model " TINY_MODEL);
+    json_array_foreach(json_object_get(report, "ranking"), i, row)
+    {
+        json_array_foreach(json_object_get(row, "reasons"), k, reason)
+        {
+            const char *rule = json_string_value(json_object_get(reason, "rule"));
+            const char *verdict = json_string_value(json_object_get(reason, "verdict"));
+            const char *text = json_string_value(json_object_get(reason, "text"));
+            assert_true(rule && verdict && text && !strchr(text, '{'));
+            floor |= !strcmp(rule, "R39") &&
+                     !strcmp(json_string_value(json_object_get(row, "technique")), "majority");
+            compared += *json_string_value(json_object_get(reason, "evidence")) != '\0';
+        }
+    }
+    assert_true(floor);
+    assert_true(compared > 0);
+    json_decref(report);
+}
+
+static void test_rules_of_recommend(void **state)
+{
+    (void)state;
+    char path[BENCH_PATH], words[2 * BENCH_PATH];
+    struct error err;
+    bench_rows(bench.data, 60, 6, 2);
+    snprintf(path, sizeof path, "%s/rules.csv", bench.folder);
+    bench_write(path,
+                "rule,condition,techniques,effect,strength,reason,source\nX,1 +,*,warn,,T.,m\n");
+    snprintf(words, sizeof words,
+             "recommend DATA --quiet --budget 3s --model " TINY_MODEL " --rules %s", path);
+    enum status status = run(words, &err);
+    desk_refused(status, USAGE, &err, "rules.csv:2: ");
+}
+
 /* ---- Data that leave nothing to measure --------------------------------------------------------
  */
 
@@ -462,6 +508,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_profile, enter, leave),
         cmocka_unit_test_setup_teardown(test_profile_with_model, enter, leave),
         cmocka_unit_test_setup_teardown(test_history, enter, leave),
+        cmocka_unit_test_setup_teardown(test_verdicts, enter, leave),
+        cmocka_unit_test_setup_teardown(test_rules_of_recommend, enter, leave),
         cmocka_unit_test_setup_teardown(test_one_class, enter, leave),
         cmocka_unit_test_setup_teardown(test_one_row, enter, leave),
         cmocka_unit_test_setup_teardown(test_all_duplicates, enter, leave),
