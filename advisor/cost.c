@@ -123,7 +123,7 @@ static void lengthen(const struct setting *setting, const struct workload *workl
 {
     struct workload behind = *workload;
     behind.instruction_tokens = cost->shared_tokens;
-    cost->request_operations = plain_cost(&behind).request_operations;
+    cost->request_operations *= plain_cost(&behind).request_operations / before->request_operations;
     if (!learns(setting->technique))
         return;
     double factor = cost->training_operations / before->training_operations;

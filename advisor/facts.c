@@ -29,6 +29,7 @@ static const struct fact_row rows[FACTS] = {
     [FACT_INSTRUCTION_TOKENS] = {"instruction_tokens", UNIT_COUNT, "tokens of the plain prompt"},
     [FACT_TARGET_TOKENS] = {"target_tokens", UNIT_COUNT, "answer tokens of all training examples"},
     [FACT_RATIONALES] = {"rationales", UNIT_SHARE, "examples with a worked solution"},
+    [FACT_RATIONALE_TOKENS] = {"rationale_tokens", UNIT_COUNT, "tokens of a worked solution, mean"},
     [FACT_REASONING] = {"reasoning", UNIT_FLAG,
                         "answers are worked out: numbers, or with worked "
                         "solutions"},
@@ -292,6 +293,8 @@ void facts_guess_tokens(struct facts *facts, const struct data_profile *profile)
     facts_set(facts, FACT_INPUT_TOKENS_MAX, ceil(profile->input_bytes.max / each));
     facts_set(facts, FACT_ANSWER_TOKENS, ceil(profile->target_bytes.mean / each) + 1);
     facts_set(facts, FACT_ANSWER_TOKENS_MAX, ceil(profile->target_bytes.max / each) + 1);
+    if (profile->rationale_bytes > 0)
+        facts_set(facts, FACT_RATIONALE_TOKENS, ceil(profile->rationale_bytes / each));
 }
 
 /* ---- Of a technique ---------------------------------------------------------------------------
@@ -305,6 +308,7 @@ struct workload facts_workload(const struct facts *facts, const struct model *mo
                              .input_tokens = facts_number(facts, FACT_INPUT_TOKENS, 0) + MARKS,
                              .instruction_tokens = facts_number(facts, FACT_INSTRUCTION_TOKENS, 0),
                              .answer_tokens = facts_number(facts, FACT_ANSWER_TOKENS, 0),
+                             .rationale_tokens = facts_number(facts, FACT_RATIONALE_TOKENS, 0),
                              .labels = (size_t)facts_number(facts, FACT_LABELS, 0)};
 }
 

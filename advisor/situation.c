@@ -257,6 +257,9 @@ enum status situation_of_study(const struct study *study, const struct data_prof
         facts_set(facts, FACT_DEV, (double)study->evaluator.dev_count);
     facts_set(facts, FACT_INPUT_TOKENS, study->tokens_mean);
     facts_set(facts, FACT_INPUT_TOKENS_MAX, study->tokens_max);
+    facts_set(facts, FACT_ANSWER_TOKENS, study->tokens_answer);
+    if (study->tokens_rationale > 0)
+        facts_set(facts, FACT_RATIONALE_TOKENS, study->tokens_rationale);
     facts_set(facts, FACT_INSTRUCTION_TOKENS, study->prefix_tokens);
     facts_set(facts, FACT_PARAMETERS, (double)model->n_parameters);
     facts_set(facts, FACT_CONTEXT, model->n_context);

@@ -224,6 +224,10 @@ static void describe(const struct dataset *data, struct data_profile *profile)
     profile->target_bytes = measure(data, true, byte_length);
     if (data->count)
         profile->rationale_share = (double)data->rationale_count / (double)data->count;
+    for (size_t i = 0; i < data->count; i++)
+        if (data->examples[i].rationale)
+            profile->rationale_bytes +=
+                byte_length(data->examples[i].rationale) / (double)data->rationale_count;
 }
 
 static void take_facts(const struct split_facts *facts, struct data_profile *profile)

@@ -29,6 +29,7 @@ struct data_profile {
     struct lengths input_words, target_words; /* words as in datasets/words.h */
     struct lengths input_bytes, target_bytes;
     double rationale_share; /* of the examples, 0 .. 1 */
+    double rationale_bytes; /* of a rationale, mean; 0 without any */
 
     struct split_facts facts; /* duplicates and conflicts; leakage when there is a test file */
     struct noise noise;
