@@ -30,6 +30,11 @@ bool technique_fits(struct study *study, const struct technique *technique, cons
 {
     char text[256] = "";
     size_t train = study->split.train_count;
+    const char *rule = study_excludes(study, technique);
+    if (rule) {
+        *why = rule;
+        return false;
+    }
     if (technique->needs & NEEDS_LABELS && !study->data.label_count)
         snprintf(text, sizeof text, "needs labels, but the task is %s",
                  task_name(study->data.task));
@@ -183,7 +188,7 @@ static enum status look(struct study *study, struct arena *arena, struct view *v
     for (size_t i = 0; (technique = study_technique(study, i)); i++) {
         read_rates(technique, &arms[i], arena);
         view->paces[i] = pace_of(study, technique, &view->trials);
-        arms[i].prior = technique->prior;
+        arms[i].prior = technique->prior + study_prior(study, technique);
         arms[i].least = (size_t)technique->minimum_examples;
         if (!technique_fits(study, technique, &why))
             arms[i].least = SIZE_MAX;

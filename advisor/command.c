@@ -11,11 +11,11 @@
  */
 
 static const char *const recommend_options[] = {
-    "target",   "confidence",  "metric",      "budget",     "max-memory", "max-latency",
-    "requests", "techniques",  "test",        "input",      "label",      "rationale",
-    "task",     "delimiter",   "label-names", "on-bad-row", "model",      "threads",
-    "seed",     "study",       "fresh",       "format",     "json",       "output",
-    "color",    "no-progress", "quiet",       "verbose",    NULL};
+    "target",      "confidence", "metric", "budget",  "max-memory",  "max-latency", "requests",
+    "techniques",  "test",       "input",  "label",   "rationale",   "task",        "delimiter",
+    "label-names", "on-bad-row", "model",  "threads", "seed",        "study",       "fresh",
+    "format",      "json",       "output", "color",   "no-progress", "quiet",       "verbose",
+    "rules",       "fact",       NULL};
 
 static const char *const trial_options[] = {
     "set",  "examples",  "metric",      "budget",      "test",  "input",   "label", "rationale",
@@ -24,6 +24,18 @@ static const char *const trial_options[] = {
 
 static const char *const report_options[] = {"study",       "format", "json",    "output", "color",
                                              "no-progress", "quiet",  "verbose", NULL};
+
+static const char *const profile_options[] = {
+    "test",       "input",       "label",   "rationale", "task",   "delimiter", "label-names",
+    "on-bad-row", "model",       "threads", "seed",      "format", "json",      "output",
+    "color",      "no-progress", "quiet",   "verbose",   NULL};
+
+static const char *const advise_options[] = {
+    "examples",   "task",        "labels",      "tokens",     "parameters", "context", "memory",
+    "throughput", "fact",        "rules",       "no-history", "target",     "metric",  "budget",
+    "max-memory", "max-latency", "requests",    "techniques", "test",       "input",   "label",
+    "rationale",  "delimiter",   "label-names", "on-bad-row", "model",      "threads", "seed",
+    "format",     "json",        "output",      "color",      "quiet",      "verbose", NULL};
 
 static const char *const list_options[] = {"format", "json",    "output", "color",
                                            "quiet",  "verbose", NULL};
@@ -56,6 +68,38 @@ static const struct command table[] = {
                  "      --techniques few_shot,lora\n",
      .options = recommend_options,
      .run = recommend_run},
+    {.name = "profile",
+     .summary = "what data and machine are like, before anything is trained",
+     .operands = "DATA",
+     .fewest = 1,
+     .most = 1,
+     .help = "Tells the task, the classes, lengths, duplicates, leakage, conflicting and\n"
+             "probably wrong labels, which metric suits, and what always giving the most\n"
+             "frequent answer would reach. With --model it also counts tokens and measures,\n"
+             "for a few seconds, how fast the model runs here. DATA is as for recommend.\n",
+     .examples = "  # Is this file fit to learn from?\n"
+                 "  advisor profile train.csv --test test.csv\n"
+                 "  # With the tokens and the speed of a model\n"
+                 "  advisor profile demo:tickets --model model.gguf\n",
+     .options = profile_options,
+     .run = profile_run},
+    {.name = "advise",
+     .summary = "what rules and arithmetic say, at once and without measuring",
+     .operands = "[DATA]",
+     .fewest = 0,
+     .most = 1,
+     .help = "Ranks the techniques by cited rules, by the arithmetic of their costs, and by\n"
+             "your finished studies of similar data, in a moment and without running a\n"
+             "model: a reason where to begin, no result. Data, model and machine are\n"
+             "files, or described by numbers. What cannot work is named with the\n"
+             "arithmetic. `advisor recommend` measures.\n",
+     .examples = "  # A model and a machine that are not here\n"
+                 "  advisor advise --task classification --examples 400 --labels 6 \\\n"
+                 "      --tokens 60 --parameters 7B --context 8192 --memory 24G\n"
+                 "  # Own data and model, and rules of one's own\n"
+                 "  advisor advise train.csv --model model.gguf --rules rules.csv\n",
+     .options = advise_options,
+     .run = advise_run},
     {.name = "trial",
      .summary = "train and score one technique with the settings you choose",
      .operands = "TECHNIQUE DATA",
@@ -92,13 +136,14 @@ static const struct command table[] = {
      .options = report_options,
      .run = report_run},
     {.name = "list",
-     .summary = "what there is to choose from: techniques, formats, metrics",
+     .summary = "what there is: techniques, formats, metrics, rules, facts",
      .operands = "[WHAT [NAME]]",
      .fewest = 0,
      .most = 2,
-     .help = "WHAT is techniques (the default), formats or metrics. With the NAME of a\n"
-             "technique: its hyper-parameters, with their ranges and defaults. --quiet\n"
-             "prints names alone, --verbose the hyper-parameters of every technique.\n",
+     .help = "WHAT is techniques (the default), formats, metrics, rules or facts (which rules\n"
+             "are about). With the NAME of a technique: its hyper-parameters, with their\n"
+             "ranges and defaults. --quiet prints names alone, --verbose the\n"
+             "hyper-parameters of every technique.\n",
      .examples = "  # All techniques, in a line each\n"
                  "  advisor list techniques\n"
                  "  # What can be set in one of them\n"

@@ -57,6 +57,8 @@ void completion_script(struct text *out);
 enum status recommend_run(const struct options *options, struct error *err);
 enum status trial_run(const struct options *options, struct error *err);
 enum status report_run(const struct options *options, struct error *err);
+enum status profile_run(const struct options *options, struct error *err);
+enum status advise_run(const struct options *options, struct error *err);
 enum status list_run(const struct options *options, struct error *err);
 enum status help_run(const struct options *options, struct error *err);
 

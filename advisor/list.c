@@ -6,6 +6,7 @@
 
 #include "advisor/command.h"
 #include "advisor/output.h"
+#include "advisor/rules.h"
 #include "advisor/values.h"
 #include "reports/plain.h"
 #include "reports/writer.h"
@@ -231,37 +232,137 @@ static void metrics_json(struct writer *w)
     write_array_end(w);
 }
 
+/* ---- Rules and facts --------------------------------------------------------------------------
+ */
+
+static void add_rule(const struct rule *rule, struct text *out)
+{
+    struct text line = {0};
+    text_printf(&line, "%s: %s", rule->techniques, effect_name(rule->effect));
+    if (rule->strength > 0)
+        text_printf(&line, " %g", rule->strength);
+    text_printf(&line, " where %s. %s (%s)", rule->condition, rule->reason, rule->source);
+    add_line(out, rule->id, 9, text_string(&line));
+    text_release(&line);
+}
+
+static void rules_text(struct text *out)
+{
+    struct rules *rules;
+    const struct rule *rule;
+    struct error err = {0};
+    if (rules_open(&rules, NULL, &err) != OK) {
+        text_add(out, err.text);
+        return;
+    }
+    text_add(out, "Rules, which `advisor advise` reasons with (--rules FILE adds others):\n\n");
+    for (size_t i = 0; (rule = rules_at(rules, i)); i++)
+        add_rule(rule, out);
+    rules_free(rules);
+}
+
+static void rules_json(struct writer *w)
+{
+    struct rules *rules;
+    const struct rule *rule;
+    write_array(w, "rules");
+    if (rules_open(&rules, NULL, NULL) != OK)
+        rules = NULL;
+    for (size_t i = 0; rules && (rule = rules_at(rules, i)); i++) {
+        write_object(w, NULL);
+        write_string(w, "rule", rule->id);
+        write_string(w, "condition", rule->condition);
+        write_string(w, "techniques", rule->techniques);
+        write_string(w, "effect", effect_name(rule->effect));
+        write_number(w, "strength", rule->strength);
+        write_string(w, "reason", rule->reason);
+        write_string(w, "source", rule->source);
+        write_object_end(w);
+    }
+    write_array_end(w);
+    rules_free(rules);
+}
+
+static void facts_text(struct text *out)
+{
+    text_add(out, "Facts, for the conditions of rules (not known is NULL):\n\n");
+    for (size_t i = 0; i < FACTS; i++) {
+        const struct fact_row *row = fact_row((enum fact_name)i);
+        struct text line = {0};
+        text_printf(&line, "%s (%s)", row->summary, fact_unit_name(row->unit));
+        add_line(out, row->name, 23, text_string(&line));
+        text_release(&line);
+    }
+}
+
+static void facts_json(struct writer *w)
+{
+    write_array(w, "facts");
+    for (size_t i = 0; i < FACTS; i++) {
+        const struct fact_row *row = fact_row((enum fact_name)i);
+        write_object(w, NULL);
+        write_string(w, "name", row->name);
+        write_string(w, "unit", fact_unit_name(row->unit));
+        write_string(w, "summary", row->summary);
+        write_bool(w, "of_technique", i >= FACT_TECHNIQUE);
+        write_object_end(w);
+    }
+    write_array_end(w);
+}
+
 /* ---- The command ------------------------------------------------------------------------------
  */
 
-static const char *technique_name_at(size_t index)
+static void technique_names(struct text *out)
 {
-    const struct technique *technique = technique_at(index);
-    return technique ? technique->name : NULL;
+    const struct technique *technique;
+    for (size_t i = 0; (technique = technique_at(i)); i++)
+        text_printf(out, "%s\n", technique->name);
 }
 
-static const char *format_name_at(size_t index)
+static void format_names(struct text *out)
 {
-    const struct report_format *format = report_format_at(index);
-    return format ? format->name : NULL;
+    const struct report_format *format;
+    for (size_t i = 0; (format = report_format_at(i)); i++)
+        text_printf(out, "%s\n", format->name);
 }
 
-static const char *metric_name_at(size_t index)
+static void metric_names(struct text *out)
 {
-    return index < metric_count() ? metric_at(index)->name : NULL;
+    for (size_t i = 0; i < metric_count(); i++)
+        text_printf(out, "%s\n", metric_at(i)->name);
+}
+
+static void rules_names(struct text *out)
+{
+    struct rules *rules;
+    const struct rule *rule;
+    if (rules_open(&rules, NULL, NULL) != OK)
+        return;
+    for (size_t i = 0; (rule = rules_at(rules, i)); i++)
+        text_printf(out, "%s\n", rule->id);
+    rules_free(rules);
+}
+
+static void facts_names(struct text *out)
+{
+    for (size_t i = 0; i < FACTS; i++)
+        text_printf(out, "%s\n", fact_row((enum fact_name)i)->name);
 }
 
 struct topic {
     const char *name;
     void (*text)(struct text *out);
     void (*json)(struct writer *w);
-    const char *(*name_at)(size_t index); /* NULL past the last */
+    void (*names)(struct text *out); /* one in a line */
 };
 
 static const struct topic topics[] = {
-    {"techniques", techniques_text, techniques_json, technique_name_at},
-    {"formats", formats_text, formats_json, format_name_at},
-    {"metrics", metrics_text, metrics_json, metric_name_at}};
+    {"techniques", techniques_text, techniques_json, technique_names},
+    {"formats", formats_text, formats_json, format_names},
+    {"metrics", metrics_text, metrics_json, metric_names},
+    {"rules", rules_text, rules_json, rules_names},
+    {"facts", facts_text, facts_json, facts_names}};
 
 enum { TOPICS = sizeof topics / sizeof *topics };
 
@@ -275,8 +376,8 @@ static const struct topic *find_topic(const char *name, struct error *err)
     }
     const char *meant = nearest(name, names, TOPICS);
     error_set(err, USAGE,
-              "list: there is nothing called \"%s\"%s%s%s; expected techniques, formats "
-              "or metrics",
+              "list: there is nothing called \"%s\"%s%s%s; expected techniques, formats, "
+              "metrics, rules or facts",
               name, meant ? " (did you mean " : "", meant ? meant : "", meant ? "?)" : "");
     return NULL;
 }
@@ -300,11 +401,10 @@ static void list_names(const struct topic *topic, const struct technique *techni
                        struct text *out)
 {
     const struct hyperparameter *h;
-    const char *name;
     for (size_t i = 0; technique && (h = setting_hyperparameter(technique, i)); i++)
         text_printf(out, "%s\n", h->name);
-    for (size_t i = 0; !technique && (name = topic->name_at(i)); i++)
-        text_printf(out, "%s\n", name);
+    if (!technique)
+        topic->names(out);
 }
 
 /* --verbose: with the hyper-parameters of each. */

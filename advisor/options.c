@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "advisor/facts.h"
 #include "advisor/output.h"
 #include "advisor/values.h"
 
@@ -81,8 +82,10 @@ static enum status read_budget(struct options *options, const struct option *opt
     enum status status = read_duration(name, value, &seconds, err);
     if (status == OK && (seconds < option->low || seconds > option->high))
         return out_of_range(option, name, value, err);
-    if (status == OK)
+    if (status == OK) {
         options->budget_seconds = seconds;
+        options->budget_given = true;
+    }
     return status;
 }
 
@@ -110,19 +113,20 @@ static enum status read_memory(struct options *options, const struct option *opt
     if (status == OK && (bytes < option->low || bytes > option->high))
         return out_of_range(option, name, value, err);
     if (status == OK)
-        options->max_memory_bytes = measured(bytes);
+        *(struct measured *)field(options, option) = measured(bytes);
     return status;
 }
 
-static enum status read_requests(struct options *options, const struct option *option,
+/* A whole number such as 10k or 7B into a struct measured. */
+static enum status read_quantity(struct options *options, const struct option *option,
                                  const char *name, const char *value, struct error *err)
 {
-    double requests;
-    enum status status = read_count(name, value, &requests, err);
-    if (status == OK && (requests < option->low || requests > option->high))
+    double count;
+    enum status status = read_count(name, value, &count, err);
+    if (status == OK && (count < option->low || count > option->high))
         return out_of_range(option, name, value, err);
     if (status == OK)
-        options->requests = measured(requests);
+        *(struct measured *)field(options, option) = measured(count);
     return status;
 }
 
@@ -326,6 +330,18 @@ static enum status read_set(struct options *options, const struct option *option
     return OK;
 }
 
+static enum status read_fact(struct options *options, const struct option *option, const char *name,
+                             const char *value, struct error *err)
+{
+    (void)option;
+    struct facts facts = {0};
+    enum status status = facts_assign(&facts, value, err);
+    (void)name;
+    if (status == OK)
+        options->facts[options->fact_count++] = value;
+    return status;
+}
+
 /* ---- The table --------------------------------------------------------------------------------
  */
 
@@ -334,6 +350,7 @@ static const char DATA[] = "Data";
 static const char GOAL[] = "Goal";
 static const char TRIAL[] = "Trial";
 static const char STUDY[] = "Study";
+static const char NUMBERS[] = "Described by numbers";
 static const char OUTPUT[] = "Output";
 
 #define AT(member) .at = offsetof(struct options, member)
@@ -347,7 +364,8 @@ static const struct option table[] = {
     {.name = "examples",
      .argument = "N",
      .group = TRIAL,
-     .help = "training examples to use; default: all there are",
+     .help = "training examples to use, or for advise the labelled ones there are; default: "
+             "all",
      .read = read_int64,
      .low = 0,
      .high = 1e9,
@@ -387,7 +405,8 @@ static const struct option table[] = {
      .read = read_memory,
      .low = 0x1p20,
      .high = 0x1p50,
-     .range = "1M to 1024T, such as 4G"},
+     .range = "1M to 1024T, such as 4G",
+     AT(max_memory_bytes)},
     {.name = "max-latency",
      .argument = "TIME",
      .group = GOAL,
@@ -401,10 +420,11 @@ static const struct option table[] = {
      .group = GOAL,
      .help = "requests in the lifetime of the model, such as 10k or 1M: ties go to what costs "
              "least over all of them",
-     .read = read_requests,
+     .read = read_quantity,
      .low = 1,
      .high = 1e15,
-     .range = "1 to 1000000G"},
+     .range = "1 to 1000000G",
+     AT(requests)},
     {.name = "techniques",
      .argument = "LIST",
      .group = GOAL,
@@ -471,6 +491,79 @@ static const struct option table[] = {
      .help = "threads, 1 to 256, which do not change results; default $ADVISOR_THREADS, else the "
              "cores this process may use",
      .read = read_threads},
+
+    {.name = "parameters",
+     .argument = "N",
+     .group = NUMBERS,
+     .help = "parameters of the model, such as 135M or 7B, instead of a file",
+     .read = read_quantity,
+     .low = 1e5,
+     .high = 1e13,
+     .range = "100k to 10000B",
+     AT(parameters)},
+    {.name = "context",
+     .argument = "N",
+     .group = NUMBERS,
+     .help = "tokens the model can read at once; default: that of the model file, if there is one",
+     .read = read_quantity,
+     .low = 16,
+     .high = 1e9,
+     .range = "16 to 1G",
+     AT(context)},
+    {.name = "memory",
+     .argument = "SIZE",
+     .group = NUMBERS,
+     .help = "memory of the machine, such as 24G; default: what this one has available",
+     .read = read_memory,
+     .low = 0x1p20,
+     .high = 0x1p50,
+     .range = "1M to 1024T, such as 24G",
+     AT(memory)},
+    {.name = "throughput",
+     .argument = "N",
+     .group = NUMBERS,
+     .help = "floating-point operations a second in practice, such as 40G; default: told by "
+             "studies of this machine, else not known",
+     .read = read_quantity,
+     .low = 1e6,
+     .high = 1e18,
+     .range = "1M to 1e18",
+     AT(throughput)},
+    {.name = "labels",
+     .argument = "N",
+     .group = NUMBERS,
+     .help = "classes, instead of data",
+     .read = read_quantity,
+     .low = 2,
+     .high = 1e6,
+     .range = "2 to 1M",
+     AT(labels)},
+    {.name = "tokens",
+     .argument = "N",
+     .group = NUMBERS,
+     .help = "tokens of an input, instead of data",
+     .read = read_quantity,
+     .low = 1,
+     .high = 1e7,
+     .range = "1 to 10M",
+     AT(tokens)},
+    {.name = "fact",
+     .argument = "NAME=VALUE",
+     .group = NUMBERS,
+     .help = "any other fact of `advisor list facts`, such as keep_skills=yes; may be given "
+             "several times",
+     .read = read_fact},
+    {.name = "rules",
+     .argument = "FILE",
+     .group = NUMBERS,
+     .help = "a CSV file with further rules (see `advisor list rules`)",
+     .read = read_string,
+     AT(rules_path)},
+    {.name = "no-history",
+     .group = NUMBERS,
+     .help = "no evidence from finished studies",
+     .read = read_flag,
+     AT(no_history)},
 
     {.name = "seed",
      .argument = "N",

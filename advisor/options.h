@@ -62,6 +62,14 @@ struct options {
     size_t setting_count;
     int64_t examples; /* training examples; -1: all there are */
 
+    /* Advice without measuring: what is known in numbers. */
+    struct measured parameters, context, memory, labels, tokens, throughput;
+    bool budget_given;
+    const char **facts; /* --fact, in turn: "name=value", which facts_assign checks */
+    size_t fact_count;
+    const char *rules_path; /* --rules, or NULL */
+    bool no_history;
+
     /* The study and the output. */
     const char *study;                  /* --study as given, or NULL */
     bool fresh;                         /* begin the study anew */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "advisor/command.h"
 #include "advisor/progress.h"
 
 /* ---- Standard output --------------------------------------------------------------------------
@@ -191,7 +192,7 @@ bool output_color(const struct options *options, FILE *stream)
     return isatty(fileno(stream)) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-static struct report_style style_for(const struct options *options)
+struct report_style output_style(const struct options *options)
 {
     enum { PLAIN_WIDTH = 80, MOST_COLUMNS = 120 };
     struct report_style style = {.columns = PLAIN_WIDTH};
@@ -232,13 +233,22 @@ static enum status write_folder(const struct options *options, const struct repo
     return options->format->write_files(report, &sink, err);
 }
 
+enum status output_text_or_json(const struct options *options, bool *json, struct error *err)
+{
+    *json = !strcmp(options->format->name, "json");
+    if (*json || options->format == report_format_at(0))
+        return OK;
+    return error_set(err, USAGE, "%s has no format %s; expected text or json",
+                     options->command->name, options->format->name);
+}
+
 enum status output_report(const struct options *options, const struct report *report,
                           struct error *err)
 {
     struct text out = {0};
     if (options->output && options->format->write_files)
         return write_folder(options, report, err);
-    options->format->write(report, style_for(options), &out);
+    options->format->write(report, output_style(options), &out);
     enum status status = output_write(options, &out, err);
     text_release(&out);
     return status;
@@ -250,7 +260,7 @@ enum status output_trial(const struct options *options, const struct report *rep
     struct text out = {0};
     if (options->output && options->format->write_files)
         return write_folder(options, report, err);
-    options->format->write_trial(report, style_for(options), &out);
+    options->format->write_trial(report, output_style(options), &out);
     enum status status = output_write(options, &out, err);
     text_release(&out);
     return status;

@@ -27,6 +27,13 @@ enum status output_trial(const struct options *options, const struct report *rep
 enum status output_write(const struct options *options, const struct text *bytes,
                          struct error *err);
 
+/* How a text is laid out where it goes. */
+struct report_style output_style(const struct options *options);
+
+/* For commands whose result is no report: whether --format asks for JSON; USAGE for any format but
+ * text and json. */
+enum status output_text_or_json(const struct options *options, bool *json, struct error *err);
+
 /* Refuses a path that cannot be written, before hours are spent on what would go there. */
 enum status output_check(const char *path, struct error *err);
 

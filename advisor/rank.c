@@ -126,7 +126,8 @@ static void explain(struct ranking *r, struct candidate *c)
 {
     const char *why;
     c->status = STANDING_EXCLUDED;
-    if (!technique_fits(r->study, c->technique, &why)) {
+    if (!technique_fits(r->study, c->technique, &why) ||
+        (why = study_excludes(r->study, c->technique))) {
         c->note = why;
         return;
     }
@@ -454,6 +455,47 @@ static struct ranked fill_row(const struct ranking *r, const struct candidate *c
     return out;
 }
 
+/* ---- Rules, and what became of them --------------------------------------------------------- */
+
+/* The measured metrics and p-values in the order of the judgements, which is that of r->items. */
+static struct contest contest_of(const struct ranking *r)
+{
+    struct arena *arena = &r->study->arena;
+    struct measured *metrics = arena_zalloc(arena, (r->count + 1) * sizeof *metrics);
+    double *p = arena_alloc(arena, (r->count * r->count + 1) * sizeof *p);
+    for (size_t i = 0; i < r->count; i++) {
+        const struct candidate *a = &r->items[i];
+        if (a->ranked)
+            metrics[i] = a->best->metric;
+        for (size_t k = 0; k < r->count; k++) {
+            const struct candidate *b = &r->items[k];
+            p[i * r->count + k] = a->ranked && b->ranked ? p_better(r, a, b) : 1;
+        }
+    }
+    return (struct contest){metrics, p};
+}
+
+/* The reasons of technique number `which`. */
+static void give_reasons(const struct ranking *r, size_t which, const struct contest *contest,
+                         struct ranked *out)
+{
+    const struct judgements *judgements = &r->study->judgements;
+    struct arena *arena = &r->study->arena;
+    if (which >= judgements->count)
+        return;
+    const struct judgement *j = &judgements->items[which];
+    struct reason *reasons = arena_alloc(arena, (j->fired_count + 1) * sizeof *reasons);
+    for (size_t i = 0; i < j->fired_count; i++) {
+        const struct rule *rule = j->fired[i].rule;
+        reasons[i] =
+            (struct reason){.rule = rule->id, .source = rule->source, .text = j->fired[i].text};
+        reasons[i].verdict =
+            rules_verdict(judgements, which, rule, contest, arena, &reasons[i].evidence);
+    }
+    out->reasons = reasons;
+    out->reason_count = j->fired_count;
+}
+
 static double training_examples(const struct candidate *c)
 {
     bool learns = c->technique->learning_rates || c->technique->fit;
@@ -633,8 +675,10 @@ enum status rank_study(struct study *study, struct report *report, struct error 
         chosen = best_available(&r);
     size_t *order = order_of(&r, chosen);
     struct ranked *rows = arena_alloc(&study->arena, r.count * sizeof *rows + 1);
+    struct contest contest = contest_of(&r);
     for (size_t i = 0; i < r.count; i++) {
         rows[i] = fill_row(&r, &r.items[order[i]], (int)i + 1);
+        give_reasons(&r, order[i], &contest, &rows[i]);
         report->complete &= rows[i].status != STANDING_NOT_RUN;
     }
     report->ranking = rows;

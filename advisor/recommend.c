@@ -37,9 +37,9 @@ static enum status run(struct study *study, struct report *report, struct error 
 {
     enum status status;
     announce(study);
-    if ((status = study_size(study, err)) || (status = allocate_run(study, err)) ||
-        (status = allocate_test(study, err)) || (status = study_file_finish(study, err)) ||
-        (status = study_save_time(study, true, err)) ||
+    if ((status = study_judge(study, err)) || (status = study_size(study, err)) ||
+        (status = allocate_run(study, err)) || (status = allocate_test(study, err)) ||
+        (status = study_file_finish(study, err)) || (status = study_save_time(study, true, err)) ||
         (status = summarise_study(study, report, err)) || (status = rank_study(study, report, err)))
         return status;
     return keep(study, report, err);

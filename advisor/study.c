@@ -233,6 +233,7 @@ enum status study_open(struct study *study, const struct options *options,
 void study_close(struct study *study)
 {
     study_file_close(study);
+    rules_free(study->rules);
     engine_free(study->engine);
     model_free(study->model);
     split_release(&study->split);

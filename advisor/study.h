@@ -11,6 +11,7 @@
 
 #include "advisor/options.h"
 #include "advisor/progress.h"
+#include "advisor/rules.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "datasets/split.h"
@@ -45,6 +46,10 @@ struct study {
     double seconds_per_answer; /* of the bare model on these data, probed; 0: not known, since
                                   there was no time for a single answer */
 
+    /* What the rules say; NULL and empty until study_judge. */
+    struct rules *rules;
+    struct judgements judgements; /* in the order of study_technique */
+
     /* Time: `began` on the clock of clock_seconds; what earlier runs spent; what the store knows.
      */
     double began, spent_before, spent_saved;
@@ -59,6 +64,15 @@ struct study {
 enum status study_open(struct study *study, const struct options *options,
                        struct progress *progress, bool keep, struct error *err);
 void study_close(struct study *study); /* safe after a failed open */
+
+/* Judges the study's techniques by the rules, once; without training or running anything. USAGE for
+ * a file of --rules that is at fault. */
+enum status study_judge(struct study *study, struct error *err);
+
+/* Why a rule excludes a technique from this study, by logic or arithmetic: a sentence; NULL when
+ * none does, or before study_judge. And the points by which rules raise (or lower) it. */
+const char *study_excludes(const struct study *study, const struct technique *technique);
+double study_prior(const struct study *study, const struct technique *technique);
 
 /* Decides how many development and test examples the trials answer, from a probe of the model's
  * speed and the budget, and makes the study file; a resumed study keeps what it had. */

@@ -40,9 +40,11 @@ static void write_profile(struct study *study)
 {
     struct text text = {0};
     text_printf(&text,
-                "{\"dev_used\":%zu,\"identity\":\"%s\",\"seconds_per_answer\":%.6g,"
-                "\"task\":\"%s\",\"test_used\":%zu}",
-                study->evaluator.dev_count, study->identity, study->seconds_per_answer,
+                "{\"dev_used\":%zu,\"examples\":%zu,\"identity\":\"%s\",\"labels\":%zu,"
+                "\"parameters\":%zu,\"seconds_per_answer\":%.6g,\"task\":\"%s\","
+                "\"test_used\":%zu}",
+                study->evaluator.dev_count, study->data.count, study->identity,
+                study->data.label_count, study->model->n_parameters, study->seconds_per_answer,
                 task_name(study->data.task), study->evaluator.test_count);
     study->record.profile = arena_strdup(&study->arena, text_string(&text));
     text_release(&text);

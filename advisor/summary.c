@@ -211,6 +211,10 @@ static const char *command_of(struct study *study)
     if (options->study)
         add_word(&text, "study", options->study);
     add_techniques(&text, options);
+    if (options->rules_path)
+        add_word(&text, "rules", options->rules_path);
+    for (size_t i = 0; i < options->fact_count; i++)
+        add_word(&text, "fact", options->facts[i]);
     add_number(&text, "target", options->target);
     if (options->target.known)
         text_printf(&text, " --confidence %g", options->confidence);

@@ -112,8 +112,8 @@ enum status read_size(const char *name, const char *value, double *bytes, struct
 
 enum status read_count(const char *name, const char *value, double *count, struct error *err)
 {
-    static const struct unit units[] = {{"", 1},    {"k", 1e3}, {"K", 1e3},
-                                        {"M", 1e6}, {"G", 1e9}, {"B", 1e9}};
+    static const struct unit units[] = {{"", 1},    {"k", 1e3}, {"K", 1e3}, {"M", 1e6},
+                                        {"G", 1e9}, {"B", 1e9}, {"T", 1e12}};
     if (parse_scaled(value, units, sizeof units / sizeof *units, count) && *count == floor(*count))
         return OK;
     return error_set(err, USAGE,

@@ -11,6 +11,8 @@
 #include "datasets/excerpt.h"
 
 enum { SIDE_MIN = 50, TEST_MAX = 1000, DEV_MAX = 400, EARLY_MIN = 16 };
+static const double test_share = 0.2, dev_share = 0.2;
+
 enum side { TRAIN, DEV, TEST };
 
 /* Examples that stay together. */
@@ -366,10 +368,10 @@ static enum status cut(struct plan *plan, const struct dataset *test, const stru
 {
     enum status status = OK;
     if (!test)
-        status = cut_side(plan, TEST, o->test_share > 0 ? o->test_share : 0.2,
+        status = cut_side(plan, TEST, o->test_share > 0 ? o->test_share : test_share,
                           o->test_max ? o->test_max : TEST_MAX, err);
     if (!status)
-        status = cut_side(plan, DEV, o->dev_share > 0 ? o->dev_share : 0.2,
+        status = cut_side(plan, DEV, o->dev_share > 0 ? o->dev_share : dev_share,
                           o->dev_max ? o->dev_max : DEV_MAX, err);
     if (status)
         return status;
@@ -397,7 +399,8 @@ enum status split_make(const struct dataset *data, const struct dataset *test,
     const char **texts = arena_alloc(&plan.scratch, data->count * sizeof *texts);
     copy_inputs(data, texts);
     struct duplicates found;
-    duplicates_find(texts, data->count, &plan.scratch, &found);
+    duplicates_find(texts, data->count, &split->arena, &found);
+    split->group = found.group;
     list_groups(&plan, found.group);
     list_strata(&plan, o.seed);
     find_facts(&plan, &found, &split->facts);
@@ -405,9 +408,24 @@ enum status split_make(const struct dataset *data, const struct dataset *test,
     if (!status && test)
         find_leaks(&plan, test, split);
     arena_release(&plan.scratch);
-    if (status)
+    if (status) {
+        struct split_facts facts = split->facts;
         split_release(split);
+        split->facts = facts;
+    }
     return status;
+}
+
+struct split_sizes split_sizes_of(size_t count)
+{
+    struct split_sizes sizes = {.train = count};
+    if (count < 3)
+        return sizes;
+    sizes.test = clamp_side(test_share, TEST_MAX, sizes.train);
+    sizes.train -= sizes.test;
+    sizes.dev = clamp_side(dev_share, DEV_MAX, sizes.train);
+    sizes.train -= sizes.dev;
+    return sizes;
 }
 
 void split_release(struct split *split)

@@ -68,16 +68,23 @@ struct split {
     bool *leaked;                    /* [test_count]: this test example has its text, or a near
                                       * duplicate, in the data; NULL when none has */
     struct split_facts facts;
+    const size_t *group; /* [data->count] as duplicates_find gives it */
 };
 
 /* `test` is the dataset of a test file, loaded with options.like = data, or NULL. `options` may be
  * NULL (seed 0). Both datasets must outlive the split. Release with split_release; after an error
- * there is nothing to release.
+ * there is nothing to release, but what was found until then stands in `facts`.
  *
  * Errors (BAD_DATA): fewer than 3 groups of different texts (2 with a test file); an empty test
  * file; a test label that the data do not have. */
 enum status split_make(const struct dataset *data, const struct dataset *test,
                        const struct split_options *options, struct split *split, struct error *err);
 void split_release(struct split *split); /* safe on {0} and twice */
+
+/* The sizes that `count` examples without duplicates would get, for arithmetic. */
+struct split_sizes {
+    size_t train, dev, test;
+};
+struct split_sizes split_sizes_of(size_t count);
 
 #endif

@@ -350,6 +350,136 @@ enum status model_load(struct model **model, const char *path, struct error *err
     return status;
 }
 
+/* ---- Shapes without weights ------------------------------------------------------------------ */
+
+/* Tensors of the model's sizes. Values that were tied stay so: that is told by where they are. */
+static void shape_tensors(struct model *m, bool tied)
+{
+    real *nowhere = arena_alloc(&m->arena, 2 * sizeof *nowhere);
+    m->embedding = (struct tensor){.rows = m->n_vocab, .cols = m->n_embd, .data = nowhere};
+    m->output = m->embedding;
+    m->output.data = tied ? nowhere : nowhere + 1;
+    m->output_norm = (struct tensor){.rows = 1, .cols = m->n_embd};
+    m->layers = arena_zalloc(&m->arena, (size_t)m->n_layer * sizeof *m->layers);
+    for (int i = 0; i < m->n_layer; i++) {
+        struct layer *layer = &m->layers[i];
+        layer->attention_norm = layer->feed_forward_norm = m->output_norm;
+        for (int s = 0; s < N_SITES; s++)
+            layer->linear[s] = (struct tensor){.rows = sites[s].out(m), .cols = sites[s].in(m)};
+    }
+    for (int i = 0; i < model_weight_count(m); i++)
+        m->n_parameters += tensor_size(model_weight(m, i));
+}
+
+static enum status fill_shape(struct model *m, const struct gguf *gguf, struct error *err)
+{
+    enum status status;
+    const char *name;
+    if ((status = gguf_expect_type(gguf, "model", err)))
+        return status;
+    if (strcmp(gguf_architecture(gguf), "llama"))
+        return gguf_reject_key(gguf, "general.architecture", err,
+                               "architecture \"%s\" is not supported; expected llama",
+                               gguf_architecture(gguf));
+    if ((status = gguf_string_or(gguf, "general.name", "unnamed model", &name, err)) ||
+        (status = read_shape(gguf, m, err)))
+        return status;
+    const struct gguf_tensor *embedding = gguf_tensor(gguf, "token_embd.weight");
+    if (!embedding || embedding->rows > MOST_WIDTH * 16)
+        return error_set(err, BAD_MODEL,
+                         "%s: there is no tensor token_embd.weight to tell its "
+                         "vocabulary from; the file is no language model",
+                         gguf_path(gguf));
+    m->name = arena_strdup(&m->arena, name);
+    m->path = arena_strdup(&m->arena, gguf_path(gguf));
+    m->n_vocab = (int)embedding->rows;
+    shape_tensors(m, !gguf_tensor(gguf, "output.weight"));
+    return OK;
+}
+
+enum status model_load_shape(struct model **model, const char *path, struct error *err)
+{
+    struct gguf *gguf;
+    *model = NULL;
+    enum status status = gguf_open(&gguf, path, err);
+    if (status != OK)
+        return status;
+    struct model *m = memory_zalloc(sizeof *m);
+    arena_init(&m->arena, NULL);
+    status = fill_shape(m, gguf, err);
+    gguf_free(gguf);
+    if (status != OK) {
+        model_free(m);
+        m = NULL;
+    }
+    *model = m;
+    return status;
+}
+
+/* Sizes that are usual in the llama family, as their papers and model cards give them. */
+static const struct usual {
+    double parameters;
+    int n_layer, n_embd, n_ff, n_head, n_head_kv, n_vocab;
+} usual[] = {
+    {0.135e9, 30, 576, 1536, 9, 3, 49152},    {0.36e9, 32, 960, 2560, 15, 5, 49152},
+    {1.1e9, 22, 2048, 5632, 32, 4, 32000},    {3.2e9, 28, 3072, 8192, 24, 8, 128256},
+    {6.7e9, 32, 4096, 11008, 32, 32, 32000},  {13e9, 40, 5120, 13824, 40, 40, 32000},
+    {32.5e9, 60, 6656, 17920, 52, 52, 32000}, {69e9, 80, 8192, 28672, 64, 8, 32000},
+};
+
+static const struct usual *nearest_usual(double parameters)
+{
+    const struct usual *best = &usual[0];
+    for (size_t i = 1; i < sizeof usual / sizeof *usual; i++)
+        if (fabs(log(usual[i].parameters / parameters)) < fabs(log(best->parameters / parameters)))
+            best = &usual[i];
+    return best;
+}
+
+static int multiple_of(double value, int of)
+{
+    int most = MOST_WIDTH / 2 / of;
+    double count = floor(value / of + 0.5);
+    if (count < 1)
+        return of;
+    return count > most ? most * of : (int)count * of;
+}
+
+/* The feed-forward width takes up what is left of the parameters. */
+static void fit_feed_forward(struct model *m, double parameters)
+{
+    double attention = 0;
+    for (int s = SITE_Q; s <= SITE_O; s++)
+        attention += (double)sites[s].out(m) * sites[s].in(m);
+    double layers = parameters - (double)m->n_vocab * m->n_embd;
+    double left = layers / m->n_layer - attention;
+    m->n_ff = multiple_of(left / (3.0 * m->n_embd), 8);
+}
+
+struct model *model_sketch(const struct model_numbers *numbers)
+{
+    const struct usual *like = nearest_usual(numbers->parameters);
+    double scale = cbrt(numbers->parameters / like->parameters);
+    struct model *m = memory_zalloc(sizeof *m);
+    arena_init(&m->arena, NULL);
+    m->name = arena_strdup(&m->arena, "");
+    m->path = arena_strdup(&m->arena, "");
+    m->head_dim = like->n_embd / like->n_head;
+    m->n_embd = multiple_of(numbers->n_embd ? numbers->n_embd : like->n_embd * scale, m->head_dim);
+    m->n_rotated = m->head_dim;
+    m->n_head = m->n_embd / m->head_dim;
+    m->n_head_kv = multiple_of((double)m->n_head * like->n_head_kv / like->n_head, 1);
+    m->n_layer = numbers->n_layer ? numbers->n_layer : multiple_of(like->n_layer * scale, 1);
+    m->n_context = numbers->context;
+    m->n_vocab = like->n_vocab;
+    while (m->n_vocab > 256 && (double)m->n_vocab * m->n_embd > 0.3 * numbers->parameters)
+        m->n_vocab /= 2; /* a very small model has fewer tokens */
+    fit_feed_forward(m, numbers->parameters);
+    shape_tensors(m, true);
+    m->n_parameters = (size_t)numbers->parameters;
+    return m;
+}
+
 void model_free(struct model *model)
 {
     if (!model)

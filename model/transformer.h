@@ -57,6 +57,24 @@ enum status model_load(struct model **model, const char *path, struct error *err
 enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err);
 void model_free(struct model *model); /* NULL is fine */
 
+/* ---- Shapes without weights, for arithmetic ---- */
+
+/* What decides a model's size; a number that is 0 takes what is usual at this size. */
+struct model_numbers {
+    double parameters; /* needed, > 0 */
+    int context;
+    int n_layer, n_embd;
+};
+
+/* A model whose tensors have rows and columns but no values: good for counting, for nothing else.
+ * n_parameters is the number asked for, which the tensors meet nearly; layers, widths and heads are
+ * those of the llama family at this size. Release with model_free. */
+struct model *model_sketch(const struct model_numbers *numbers);
+
+/* The same for a file, from its header alone: nothing but the shape, the name and the count of
+ * parameters, exactly. Errors as model_load, `*model` is NULL after one. */
+enum status model_load_shape(struct model **model, const char *path, struct error *err);
+
 /* The weights of a model by number: 0 is the embedding, 1 the output norm, 2 the output head unless
  * it is tied to the embedding; then come, layer by layer, the two norms and the projections in the
  * order of enum site. Both ways take constant time. */

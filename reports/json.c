@@ -105,6 +105,7 @@ static void write_reasons(struct writer *w, const struct ranked *ranked)
         write_string(w, "source", reason->source);
         write_string(w, "text", reason->text);
         write_string(w, "verdict", verdict_name(reason->verdict));
+        write_string(w, "evidence", reason->evidence ? reason->evidence : "");
         write_object_end(w);
     }
     write_array_end(w);

@@ -243,6 +243,7 @@ static void read_reasons(struct reader *r, const json_t *object, struct ranked *
         reasons[i].text = take_string(r, reason, "text");
         reasons[i].verdict =
             (enum verdict)take_name(r, reason, "verdict", verdict_of, VERDICT_OVERRIDDEN + 1);
+        reasons[i].evidence = take_string(r, reason, "evidence");
     }
     ranked->reasons = reasons;
     ranked->reason_count = count;

@@ -37,6 +37,7 @@ struct reason {
     const char *source; /* "Lester 2021" */
     const char *text;   /* one sentence */
     enum verdict verdict;
+    const char *evidence; /* what was compared, a phrase; NULL or "": nothing */
 };
 
 /* Where the learning curve of a technique is expected to go: points beyond what was measured, by

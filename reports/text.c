@@ -227,6 +227,49 @@ static void add_not_measured(const struct page *page)
     text_add(page->out, "\n");
 }
 
+static bool same_string(const char *a, const char *b)
+{
+    return !strcmp(a ? a : "", b ? b : "");
+}
+
+/* The reason of `ranked` that says the same by the same rule; NULL when there is none. */
+static const struct reason *find_reason(const struct ranked *ranked, const struct reason *like)
+{
+    for (size_t i = 0; i < ranked->reason_count; i++)
+        if (same_string(ranked->reasons[i].rule, like->rule) &&
+            same_string(ranked->reasons[i].text, like->text))
+            return &ranked->reasons[i];
+    return NULL;
+}
+
+/* "lora (confirmed: ...)"; what was not tested at all goes without saying. */
+static void add_verdict(const struct ranked *ranked, const struct reason *reason, struct text *out)
+{
+    bool compared = reason->evidence && *reason->evidence;
+    text_add(out, ranked->technique);
+    if (reason->verdict == VERDICT_UNTESTED && !compared)
+        return;
+    text_printf(out, " (%s%s%s)", verdict_name(reason->verdict), compared ? ": " : "",
+                compared ? reason->evidence : "");
+}
+
+/* A rule that says the same about several techniques is told once, by the first of them. */
+static void add_rule(const struct page *page, size_t first, const struct reason *reason)
+{
+    const struct report *report = page->report;
+    struct text sentence = {0};
+    for (size_t i = first; i < report->ranking_count; i++) {
+        const struct reason *own = find_reason(&report->ranking[i], reason);
+        if (!own)
+            continue;
+        text_add(&sentence, i > first ? ", " : "");
+        add_verdict(&report->ranking[i], own, &sentence);
+    }
+    text_printf(&sentence, ": %s (%s)", reason->text, reason->source);
+    add_item(page, reason->rule, 4, text_string(&sentence));
+    text_release(&sentence);
+}
+
 static void add_rules(const struct page *page)
 {
     const struct report *report = page->report;
@@ -234,14 +277,15 @@ static void add_rules(const struct page *page)
     for (size_t i = 0; i < report->ranking_count; i++) {
         for (size_t j = 0; j < report->ranking[i].reason_count; j++) {
             const struct reason *reason = &report->ranking[i].reasons[j];
-            struct text sentence = {0};
+            bool told = false;
+            for (size_t k = 0; k < i && !told; k++)
+                told = find_reason(&report->ranking[k], reason);
+            if (told)
+                continue;
             if (!any)
-                text_add(page->out, "Rules that spoke:\n");
+                text_add(page->out, "Rules that spoke, and what the measurement made of them:\n");
             any = true;
-            text_printf(&sentence, "%s: %s (%s; %s)", report->ranking[i].technique, reason->text,
-                        reason->source, verdict_name(reason->verdict));
-            add_item(page, reason->rule, 4, text_string(&sentence));
-            text_release(&sentence);
+            add_rule(page, i, reason);
         }
     }
     text_add(page->out, any ? "\n" : "");

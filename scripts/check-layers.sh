@@ -30,7 +30,7 @@ advisor     base model datasets techniques evaluators reports advisor
 libraries='
 cblas*.h           model/blas.c
 openblas_config.h  model/blas.c
-sqlite3.h          evaluators/store*.c advisor/rules.c
+sqlite3.h          evaluators/store*.c advisor/condition.c
 csv.h              datasets/csv.c
 pcre2.h            model/tokenizer.c
 openssl/*          base/hash.c

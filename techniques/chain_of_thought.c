@@ -414,6 +414,8 @@ static double longer_instruction(const struct setting *setting, const struct mod
     double tokens = 0;
     if (*setting_text(setting, "instruction"))
         return 0;
+    if (!model->tokenizer) /* a shape: four bytes a token are usual */
+        return ((double)strlen(reason_first) - (double)strlen(instead)) / 4;
     if (tokenizer_encode(model->tokenizer, reason_first, strlen(reason_first), &ids, NULL, NULL) ==
         OK)
         tokens = (double)ids.count;

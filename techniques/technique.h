@@ -91,7 +91,8 @@ struct technique {
     enum status (*check)(const struct setting *setting, const struct model *model,
                          const struct material *material, struct error *err);
 
-    /* Fills in what differs from plain prompting; `cost` already holds that. NULL: nothing does. */
+    /* Fills in what differs from plain prompting; `cost` already holds that. NULL: nothing does.
+     * The model may be a shape without weights and without a tokenizer (model_sketch). */
     void (*predict)(const struct setting *setting, const struct workload *workload,
                     struct cost *cost);
 

@@ -202,9 +202,10 @@ static inline void made_rules(struct made_study *s)
     reasons[1] = (struct reason){"R17", "Biderman et al. 2024",
                                  "changing all weights forgets more than low-rank updates do",
                                  VERDICT_UNTESTED};
-    reasons[2] = (struct reason){
-        "R21", "Lester et al. 2021",
-        "on a model this small, prompt tuning stays behind changing weights", VERDICT_OVERRIDDEN};
+    reasons[2] =
+        (struct reason){"R21", "Lester et al. 2021",
+                        "on a model this small, prompt tuning stays behind changing weights",
+                        VERDICT_OVERRIDDEN, "0.61 against 0.58 of lora"};
     s->rows[0].reasons = &reasons[0];
     s->rows[1].reasons = &reasons[1];
     s->rows[7].reasons = &reasons[2];

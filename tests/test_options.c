@@ -192,7 +192,7 @@ static const struct {
     {"recommend x -z", "no option -z"},
     {"recommend x -", "cannot use \"-\""},
     {"recommend x --=5", "no option --"},
-    {"list --budget 5m", "belongs to recommend and trial"},
+    {"list --budget 5m", "belongs to recommend, advise and trial"},
     {"recommend x --set r=1", "belongs to trial"},
     {"trial lora x --study s", "belongs to recommend"},
     {"help --format json", "belongs to"},
