@@ -132,7 +132,7 @@ static int compare_appearances(const void *a, const void *b)
 static size_t line_of(const struct dataset *dataset, const char *target)
 {
     for (size_t i = 0; i < dataset->count; i++)
-        if (strcmp(dataset->examples[i].target, target) == 0)
+        if (dataset->examples[i].target && strcmp(dataset->examples[i].target, target) == 0)
             return dataset->examples[i].line;
     return 0;
 }
