@@ -203,6 +203,29 @@ static enum status measure_latency(const struct run *run, struct error *err)
     return OK;
 }
 
+/* What the technique retrieves for each request, as when it answers it. */
+static enum status put_in_front(const struct run *run, const struct example *const *examples,
+                                struct sequence *sequences, size_t count, struct error *err)
+{
+    struct adapted *adapted = run->adapted;
+    struct retrieved *found = arena_zalloc(run->arena, count * sizeof *found);
+    struct sequence *requests = arena_alloc(run->arena, count * sizeof *requests);
+    for (size_t i = 0; i < count; i++)
+        requests[i] = (struct sequence){.ids = sequences[i].ids, .request = sequences[i].request};
+    enum status status = adapted->technique->retrieve(adapted, examples, requests, count, found,
+                                                      run->arena, run->deadline, err);
+    for (size_t i = 0; i < count && status == OK; i++) {
+        sequences[i] = prompt_behind(&found[i], &sequences[i], run->arena);
+        size_t needed = adapted->prefix.count + (size_t)adapted->past_rows +
+                        (size_t)sequences[i].request + (size_t)sequences[i].answer;
+        if (needed > (size_t)adapted->engine->model->n_context)
+            status =
+                error_set(err, BAD_DATA, "line %zu: the true answer does not fit behind the prompt",
+                          examples[i]->line);
+    }
+    return status;
+}
+
 /* Fills in how likely the model finds the true answers of a task of free text. It is worth little
  * time and no failure: where it cannot be had, as for an answer that does not fit behind the
  * prompt, the predictions stay without. */
@@ -211,13 +234,16 @@ static enum status score_truths(const struct run *run, struct prediction *predic
 {
     const struct evaluator *e = run->evaluator;
     const struct technique *technique = run->adapted->technique;
-    if (e->data->label_count || technique->answer || !(technique->needs & NEEDS_MODEL))
+    bool several = run->adapted->member_count > 0; /* whose texts are elected, not averaged */
+    if (e->data->label_count || technique->answer || !(technique->needs & NEEDS_MODEL) || several)
         return OK;
     const struct example **examples = pick(e->data, e->split->dev, e->dev_count, run->arena);
     double *nll = arena_alloc(run->arena, e->dev_count * sizeof *nll);
     struct sequence *sequences;
     enum status status =
         prompt_encode(run->adapted, examples, e->dev_count, true, run->arena, &sequences, err);
+    if (status == OK && technique->retrieve)
+        status = put_in_front(run, examples, sequences, e->dev_count, err);
     if (status == OK)
         status = likelihood_score(run->adapted, AFTER_PROMPT, sequences, e->dev_count,
                                   run->deadline, nll, err);

@@ -64,17 +64,6 @@ struct asking {
     const struct deadline *deadline;
 };
 
-/* `sequence` behind what was retrieved for it. */
-static struct sequence join(const struct retrieved *retrieved, const struct sequence *sequence,
-                            struct arena *arena)
-{
-    size_t front = (size_t)retrieved->count, own = (size_t)sequence->request;
-    int32_t *ids = arena_alloc(arena, (front + own) * sizeof *ids);
-    memcpy(ids, retrieved->ids, front * sizeof *ids);
-    memcpy(ids + front, sequence->ids, own * sizeof *ids);
-    return (struct sequence){.ids = ids, .request = (int)(front + own)};
-}
-
 static enum status retrieve(struct asking *a, struct error *err)
 {
     const struct technique *technique = a->adapted->technique;
@@ -87,7 +76,7 @@ static enum status retrieve(struct asking *a, struct error *err)
         if (!found[i].count && !found[i].tokens)
             continue;
         a->retrieved = found;
-        a->sequences[i] = join(&found[i], &a->sequences[i], a->arena);
+        a->sequences[i] = prompt_behind(&found[i], &a->sequences[i], a->arena);
     }
     return status;
 }
@@ -109,9 +98,10 @@ static enum status measure_priors(const struct asking *a, const struct retrieved
         return status;
     for (size_t i = 0; i < count * CONTENT_FREE; i++) {
         const struct sequence *request = &requests[i % CONTENT_FREE];
-        all[i] = retrieved ? join(&retrieved[i / CONTENT_FREE], request, a->arena) : *request;
+        all[i] =
+            retrieved ? prompt_behind(&retrieved[i / CONTENT_FREE], request, a->arena) : *request;
     }
-    status = score_labels(a->adapted, SCORE_BY_SIZE, all, count * CONTENT_FREE, &answers, a->arena,
+    status = score_labels(a->adapted, SCORE_WHOLE, all, count * CONTENT_FREE, &answers, a->arena,
                           a->deadline, err);
     for (size_t i = 0; i < count * CONTENT_FREE && status == OK && tokens; i++)
         tokens[i / CONTENT_FREE] += all[i].request + answers.rows[i];
@@ -150,9 +140,12 @@ static enum status answer_labels(struct asking *a, struct error *err)
     size_t labels = adapted->data->label_count;
     int *tokens = arena_zalloc(a->arena, a->count * sizeof *tokens);
     struct scores found;
-    enum status status = score_labels(adapted, SCORE_BY_SIZE, a->sequences, a->count, &found,
-                                      a->arena, a->deadline, err);
-    if (status == OK && calibration_wanted(&adapted->setting))
+    bool calibrated = calibration_wanted(&adapted->setting);
+    /* Divided by its prior any label may win, so none may have but a share of its group. */
+    enum score_how how = calibrated ? SCORE_WHOLE : SCORE_BY_SIZE;
+    enum status status =
+        score_labels(adapted, how, a->sequences, a->count, &found, a->arena, a->deadline, err);
+    if (status == OK && calibrated)
         status = calibrate(a, found.log_probabilities, tokens, err);
     for (size_t i = 0; i < a->count && status == OK; i++) {
         score_fill(adapted, a->examples[i], found.log_probabilities + i * labels, &a->outcomes[i],

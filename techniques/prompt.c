@@ -156,6 +156,19 @@ enum status prompt_answer(const struct adapted *adapted, const char *answer, str
     return chat_answer(model->chat, model->tokenizer, answer, strlen(answer), ids, err);
 }
 
+struct sequence prompt_behind(const struct retrieved *retrieved, const struct sequence *sequence,
+                              struct arena *arena)
+{
+    size_t front = (size_t)retrieved->count;
+    size_t own = (size_t)sequence->request + (size_t)sequence->answer;
+    int32_t *ids = arena_alloc(arena, (front + own) * sizeof *ids);
+    if (front)
+        memcpy(ids, retrieved->ids, front * sizeof *ids);
+    memcpy(ids + front, sequence->ids, own * sizeof *ids);
+    return (struct sequence){
+        .ids = ids, .request = (int)front + sequence->request, .answer = sequence->answer};
+}
+
 static enum status encode_one(const struct adapted *adapted, const struct example *example,
                               bool with_answer, struct tokens *scratch, struct arena *arena,
                               struct sequence *sequence, struct error *err)

@@ -53,6 +53,10 @@ struct sequence {
     int answer;  /* ids of the true answer, end token included; 0 when not asked for */
 };
 
+/* `sequence` behind what was retrieved for it: its request begins with that. Memory in `arena`. */
+struct sequence prompt_behind(const struct retrieved *retrieved, const struct sequence *sequence,
+                              struct arena *arena);
+
 /* Encodes examples in parallel order; memory in `arena`. An example that with the prefix and its
  * answer does not fit the model's context is BAD_DATA, with its line. */
 enum status prompt_encode(const struct adapted *adapted, const struct example *const *examples,

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "techniques/likelihood.h"
 #include "tests/study_support.h"
 
 enum { DEV = 40, TEST = 30 };
@@ -322,6 +323,51 @@ static void test_forgetting_and_all_metrics(void **state)
     fixture_close(&f);
 }
 
+/* The likelihood of a true answer behind the examples retrieved for its request; of several prompts
+ * together there is none. */
+static void test_likelihood_behind_retrieved_examples(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    open_numbers(&f);
+    struct setting setting = setting_of("few_shot");
+    desk_must(setting_set(&setting, "k=1", &f.arena, &err), &err);
+    desk_must(setting_set(&setting, "instruction=Add.", &f.arena, &err), &err);
+    desk_must(setting_set(&setting, "selection=nearest", &f.arena, &err), &err);
+    struct trial_outcome trial = must_run(&f, &setting, 16);
+    assert_true(trial.record.nll.known);
+    struct material material = {.data = &f.data, .rows = f.split.train, .count = 16, .seed = 5};
+    const struct example *example = &f.data.examples[f.split.dev[2]];
+    struct adapted *adapted;
+    struct sequence *sequence, whole = {0};
+    struct retrieved front = {0};
+    double nll;
+    desk_must(adapted_create(&adapted, f.engine, &setting, &material, &err), &err);
+    desk_must(prompt_encode(adapted, &example, 1, false, &f.arena, &sequence, &err), &err);
+    desk_must(
+        setting.technique->retrieve(adapted, &example, sequence, 1, &front, &f.arena, NULL, &err),
+        &err);
+    assert_true(front.count > 0);
+    desk_must(prompt_encode(adapted, &example, 1, true, &f.arena, &sequence, &err), &err);
+    struct tokens ids = {0};
+    tokens_append(&ids, front.ids, (size_t)front.count);
+    tokens_append(&ids, sequence->ids, (size_t)(sequence->request + sequence->answer));
+    whole = (struct sequence){
+        .ids = ids.ids, .request = front.count + sequence->request, .answer = sequence->answer};
+    desk_must(likelihood_score(adapted, AFTER_PROMPT, &whole, 1, NULL, &nll, &err), &err);
+    assert_int_equal(trial.predictions[2].nll_tokens, whole.answer);
+    assert_true(fabs(trial.predictions[2].nll * whole.answer - nll) < 1e-4);
+    desk_must(likelihood_score(adapted, AFTER_PROMPT, sequence, 1, NULL, &nll, &err), &err);
+    assert_true(fabs(trial.predictions[2].nll * whole.answer - nll) > 1e-3);
+    adapted_release(adapted);
+    tokens_release(&ids);
+    desk_must(setting_set(&setting, "orders=2", &f.arena, &err), &err);
+    trial = must_run(&f, &setting, 16);
+    assert_false(trial.record.nll.known);
+    fixture_close(&f);
+}
+
 static void test_metrics_suit_tasks(void **state)
 {
     (void)state;
@@ -592,6 +638,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forgetting_and_all_metrics),
         cmocka_unit_test(test_metrics_suit_tasks),
+        cmocka_unit_test(test_likelihood_behind_retrieved_examples),
         cmocka_unit_test(test_predictions_are_those_of_the_model),
         cmocka_unit_test(test_costs_are_measured),
         cmocka_unit_test(test_trials_never_see_the_test_side),
