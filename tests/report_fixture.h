@@ -198,10 +198,10 @@ static inline void made_rules(struct made_study *s)
 {
     struct reason *reasons = arena_alloc(s->arena, 3 * sizeof *reasons);
     const char *text = s->hostile ? made_script : "low-rank updates need few examples";
-    reasons[0] = (struct reason){"R09", "Hu et al. 2021", text, VERDICT_CONFIRMED};
+    reasons[0] = (struct reason){"R09", "Hu et al. 2021", text, VERDICT_CONFIRMED, ""};
     reasons[1] = (struct reason){"R17", "Biderman et al. 2024",
                                  "changing all weights forgets more than low-rank updates do",
-                                 VERDICT_UNTESTED};
+                                 VERDICT_UNTESTED, ""};
     reasons[2] =
         (struct reason){"R21", "Lester et al. 2021",
                         "on a model this small, prompt tuning stays behind changing weights",
