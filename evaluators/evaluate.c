@@ -158,13 +158,19 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Examples to answer: rows of a dataset. */
+struct examples {
+    const struct dataset *from;
+    const size_t *rows;
+    size_t count;
+};
+
 /* Median time of single requests behind the warm prefix, as a server would see them. */
-static enum status measure_latency(const struct run *run, struct error *err)
+static enum status measure_latency(const struct run *run, struct examples side, struct error *err)
 {
-    const struct evaluator *e = run->evaluator;
-    size_t n = e->dev_count < LATENCY_REQUESTS ? e->dev_count : LATENCY_REQUESTS;
+    size_t n = side.count < LATENCY_REQUESTS ? side.count : LATENCY_REQUESTS;
     double seconds[LATENCY_REQUESTS];
-    const struct example **examples = pick(e->data, e->split->dev, n, run->arena);
+    const struct example **examples = pick(side.from, side.rows, n, run->arena);
     enum status status = OK;
     for (size_t i = 0; i < n && status == OK; i++) {
         struct outcome outcome;
@@ -192,21 +198,21 @@ static struct measured mean_nll(const struct prediction *predictions, size_t cou
     return measured(sum / (double)count);
 }
 
-static enum status score(const struct run *run, struct error *err)
+static enum status score(const struct run *run, struct examples side, struct error *err)
 {
     const struct evaluator *e = run->evaluator;
     struct trial_outcome *outcome = run->outcome;
     struct outcome *answers;
     struct metric_value value;
     double start = clock_seconds();
-    outcome->count = e->dev_count;
-    enum status status = answer_side(run, e->data, e->split->dev, e->dev_count, &answers,
+    outcome->count = side.count;
+    enum status status = answer_side(run, side.from, side.rows, side.count, &answers,
                                      &outcome->predictions, &value, err);
     if (status != OK)
         return status;
     double seconds = clock_seconds() - start;
     double tokens = 0;
-    for (size_t i = 0; i < e->dev_count; i++)
+    for (size_t i = 0; i < side.count; i++)
         tokens += answers[i].request_tokens + answers[i].answer_tokens;
     struct trial_record *record = &outcome->record;
     record->metric_name = e->metric->name;
@@ -214,9 +220,20 @@ static enum status score(const struct run *run, struct error *err)
     record->low = measured(value.low);
     record->high = measured(value.high);
     record->nll = mean_nll(outcome->predictions, outcome->count);
-    record->tokens_per_request = measured(tokens / (double)e->dev_count);
+    record->tokens_per_request = measured(tokens / (double)side.count);
     record->tokens_per_second_forward = measured(tokens / seconds);
-    return measure_latency(run, err);
+    return measure_latency(run, side, err);
+}
+
+/* The costs that are known at the end. */
+static void close_account(const struct run *run, double start)
+{
+    struct trial_record *record = &run->outcome->record;
+    const struct engine *engine = run->evaluator->engine;
+    size_t weights = run->adapted->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;
+    record->trainable_parameters = measured((double)run->adapted->trained);
+    record->peak_memory_bytes = measured((double)(weights + engine_peak(engine)));
+    record->trial_seconds = measured(clock_seconds() - start);
 }
 
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
@@ -232,6 +249,7 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
                       .deadline = deadline,
                       .arena = arena,
                       .outcome = outcome};
+    struct examples dev = {evaluator->data, evaluator->split->dev, evaluator->dev_count};
     double start = clock_seconds();
     *outcome = (struct trial_outcome){0};
     engine_trim(engine);
@@ -239,14 +257,50 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
     if (status == OK)
         status = learn(&run, &material, err);
     if (status == OK)
-        status = score(&run, err);
-    if (status == OK) {
-        struct trial_record *record = &outcome->record;
-        size_t weights = setting->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;
-        record->trainable_parameters = measured((double)run.adapted->trained);
-        record->peak_memory_bytes = measured((double)(weights + engine_peak(engine)));
-        record->trial_seconds = measured(clock_seconds() - start);
-    }
+        status = score(&run, dev, err);
+    if (status == OK)
+        close_account(&run, start);
+    adapted_release(run.adapted);
+    return status;
+}
+
+/* What was learned, from the artifact; nothing is trained. */
+static enum status restore(struct adapted *adapted, const void *artifact, size_t length,
+                           struct error *err)
+{
+    if (artifact)
+        return adapted_load(adapted, artifact, length, err);
+    if (!adapted->parameters.count)
+        return OK;
+    return error_set(err, FAILED, "%s is trained, and there is no artifact with what it learned",
+                     adapted->technique->name);
+}
+
+enum status evaluate_replay(const struct evaluator *evaluator, const struct replay *replay,
+                            const struct trial_hooks *hooks, const struct deadline *deadline,
+                            struct arena *arena, struct trial_outcome *outcome, struct error *err)
+{
+    struct material material = {.data = evaluator->data,
+                                .rows = evaluator->split->train,
+                                .count = replay->examples,
+                                .seed = replay->seed};
+    struct run run = {.evaluator = evaluator,
+                      .hooks = hooks,
+                      .deadline = deadline,
+                      .arena = arena,
+                      .outcome = outcome};
+    struct examples side = {replay->from, replay->rows, replay->count};
+    double start = clock_seconds();
+    *outcome = (struct trial_outcome){0};
+    engine_trim(evaluator->engine);
+    enum status status =
+        adapted_create(&run.adapted, evaluator->engine, &replay->setting, &material, err);
+    if (status == OK)
+        status = restore(run.adapted, replay->artifact, replay->artifact_length, err);
+    if (status == OK)
+        status = score(&run, side, err);
+    if (status == OK)
+        close_account(&run, start);
     adapted_release(run.adapted);
     return status;
 }
