@@ -21,6 +21,17 @@ static void announce(const struct study *study)
         progress_note(study->progress, "study %s", study->path);
 }
 
+/* Keeps the report in the study file. */
+static enum status keep(struct study *study, struct report *report, struct error *err)
+{
+    struct text json = {0};
+    struct report_style style = {0};
+    report_format_find("json")->write(report, style, &json);
+    enum status status = study_file_remember(study, text_string(&json), err);
+    text_release(&json);
+    return status;
+}
+
 static enum status run(struct study *study, struct report *report, struct error *err)
 {
     enum status status;
@@ -28,9 +39,9 @@ static enum status run(struct study *study, struct report *report, struct error 
     if ((status = study_size(study, err)) || (status = allocate_run(study, err)) ||
         (status = allocate_test(study, err)) || (status = study_file_finish(study, err)) ||
         (status = study_save_time(study, true, err)) ||
-        (status = summarise_study(study, report, err)))
+        (status = summarise_study(study, report, err)) || (status = rank_study(study, report, err)))
         return status;
-    return rank_study(study, report, err);
+    return keep(study, report, err);
 }
 
 /* Time already used is kept even when the run ends badly; the first error is the one to tell. */

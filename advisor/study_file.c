@@ -120,7 +120,7 @@ static void slug(const char *path, char out[32])
 }
 
 /* Where studies live: ${XDG_DATA_HOME:-~/.local/share}/advisor/studies. */
-static enum status studies_folder(struct text *out, struct error *err)
+enum status study_file_folder(struct text *out, struct error *err)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     if (data && *data == '/')
@@ -134,24 +134,35 @@ static enum status studies_folder(struct text *out, struct error *err)
     return OK;
 }
 
+static bool is_path(const char *given)
+{
+    return strchr(given, '/') || strchr(given, '.');
+}
+
+enum status study_file_named(const char *given, struct text *path, struct error *err)
+{
+    enum status status = OK;
+    if (is_path(given)) {
+        text_add(path, given);
+        return OK;
+    }
+    status = study_file_folder(path, err);
+    if (status == OK)
+        text_printf(path, "%s.db", given);
+    return status;
+}
+
 /* Sets name and path from --study (a file, or a name in the user's store) or from the hash. */
 static enum status locate(struct study *study, struct error *err)
 {
     const char *given = study->options->study;
     struct text path = {0};
     char name[80], base[32];
-    enum status status = OK;
     slug(study->data.path, base);
     snprintf(name, sizeof name, "%s-%.8s", base, study->identity);
-    bool file = given && (strchr(given, '/') || strchr(given, '.'));
-    if (file)
-        text_add(&path, given);
-    else
-        status = studies_folder(&path, err);
-    if (!file && status == OK)
-        text_printf(&path, "%s.db", given ? given : name);
+    enum status status = study_file_named(given ? given : name, &path, err);
     if (status == OK) {
-        study->name = arena_strdup(&study->arena, given && !file ? given : name);
+        study->name = arena_strdup(&study->arena, given && !is_path(given) ? given : name);
         study->path = arena_strdup(&study->arena, text_string(&path));
     }
     text_release(&path);
@@ -317,6 +328,16 @@ enum status study_file_finish(struct study *study, struct error *err)
         return OK;
     study->record.constraints = plan_json(study);
     study->record.done = true;
+    return store_study_put(study->store, &study->record, err);
+}
+
+enum status study_file_remember(struct study *study, const char *json, struct error *err)
+{
+    if (!study->store)
+        return OK;
+    if (study->record.recommendation && !strcmp(study->record.recommendation, json))
+        return OK;
+    study->record.recommendation = arena_strdup(&study->arena, json);
     return store_study_put(study->store, &study->record, err);
 }
 

@@ -22,6 +22,16 @@ enum status study_file_write(struct study *study, struct error *err);
 bool study_file_finished(struct study *study);
 enum status study_file_finish(struct study *study, struct error *err);
 
+/* Keeps the report of the study (`json`, see reports/json.c) in the file. */
+enum status study_file_remember(struct study *study, const char *json, struct error *err);
+
+/* Appends the file of a study as a user names it: a path when it has a '/' or '.', otherwise a name
+ * in the user's store. USAGE when there is no such store. */
+enum status study_file_named(const char *given, struct text *path, struct error *err);
+
+/* Appends the folder of the user's store, with a '/' at its end. */
+enum status study_file_folder(struct text *out, struct error *err);
+
 void study_file_close(struct study *study); /* gives the lock back */
 
 #endif
