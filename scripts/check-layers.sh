@@ -22,7 +22,7 @@ model       base model
 datasets    base datasets
 techniques  base model datasets techniques
 evaluators  base model datasets techniques evaluators
-reports     base reports evaluators/store.h
+reports     base reports evaluators/store.h evaluators/guard.h
 advisor     base model datasets techniques evaluators reports advisor
 '
 
@@ -35,7 +35,8 @@ csv.h              datasets/csv.c
 pcre2.h            model/tokenizer.c
 openssl/*          base/hash.c
 jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
-jansson.h          techniques/setting.c
+jansson.h          techniques/setting.c advisor/reading.c advisor/reopen.c
+jansson.h          advisor/baseline.c
 cmocka.h           -
 '
 
