@@ -102,8 +102,9 @@ static json_t *answers_of(const struct baseline *b)
 /* Everything but the sum; NULL when some text is no UTF-8. */
 static json_t *object_of(const struct baseline *b)
 {
-    json_t *data = json_pack("{ss,ss,so,ss}", "path", b->data_path, "sha256", b->data_sha256,
-                             "reading", json_loads(b->reading, 0, NULL), "task", b->task);
+    json_t *data = json_pack("{ss,ss,so,ss,sb}", "path", b->data_path, "sha256", b->data_sha256,
+                             "reading", json_loads(b->reading, 0, NULL), "task", b->task,
+                             "test_apart", (int)b->test_apart);
     json_t *metric = json_pack("{ss,sf,sf,sf}", "name", b->metric, "value", b->value, "low", b->low,
                                "high", b->high);
     json_t *cost =
@@ -249,6 +250,14 @@ static struct measured take_number(struct reader *r, const json_t *object, const
     return measured(value);
 }
 
+static bool take_bool(struct reader *r, const json_t *object, const char *key)
+{
+    const json_t *found = take(r, object, key);
+    if (!json_is_boolean(found))
+        complain(r, "has a \"%s\" that is neither true nor false", key);
+    return json_is_true(found);
+}
+
 static const char *take_json(struct reader *r, const json_t *object, const char *key)
 {
     const json_t *found = take(r, object, key);
@@ -273,6 +282,7 @@ static void read_model_and_data(struct reader *r, const json_t *object, struct b
     b->data_sha256 = take_hash(r, data, "sha256", HASH_HEX - 1);
     b->reading = take_json(r, data, "reading");
     b->task = take_string(r, data, "task", false);
+    b->test_apart = take_bool(r, data, "test_apart");
     if (json_is_null(test))
         return;
     b->test_path = take_string(r, test, "path", false);
@@ -338,14 +348,11 @@ static bool fits(const struct baseline *b, const char *value)
 static void read_answer(struct reader *r, const json_t *row, const struct baseline *b,
                         struct baseline_answer *a)
 {
-    const json_t *correct = take(r, row, "correct");
     a->input = take_hash(r, row, "input", BASELINE_KEY - 1);
     a->target = take_string(r, row, "target", false);
     a->answer = take_string(r, row, "answer", true);
     a->probability = take_number(r, row, "probability", 0, 1, true);
-    a->correct = json_is_true(correct);
-    if (!json_is_boolean(correct))
-        complain(r, "has a \"correct\" that is neither true nor false");
+    a->correct = take_bool(r, row, "correct");
     if (!fits(b, a->target) || (a->answer && !fits(b, a->answer)))
         complain(r, "has an answer to %s that is none of its labels", a->input);
     if (b->label_count && a->correct != (a->answer && !strcmp(a->answer, a->target)))

@@ -11,7 +11,9 @@
  *   study            name of the study it comes from
  *   technique, setting, examples, seed      what was accepted: examples of training, study's seed
  *   model            name, path (as given, or null for the default), sha256
- *   data             path (as given), sha256, reading (how: see advisor/reading.h), task
+ *   data             path (as given), sha256, reading (how: see advisor/reading.h), task, and
+ *                    test_apart: the study had a test file, so that none of the data were kept for
+ *                    testing
  *   test             path and sha256 of the test file; null: the test side of the data
  *   labels           in their order; [] for free text
  *   artifact         file (beside the baseline), sha256, bytes; null when nothing is trained
@@ -63,6 +65,7 @@ struct baseline {
     uint64_t seed;
     const char *model_name, *model_path, *model_sha256; /* model_path may be NULL */
     const char *data_path, *data_sha256, *reading, *task;
+    bool test_apart;
     const char *test_path, *test_sha256; /* NULL: the test side of the data */
     const char *const *labels;
     size_t label_count;
