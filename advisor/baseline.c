@@ -476,6 +476,42 @@ enum status baseline_read(const char *path, struct arena *arena, struct baseline
     return reader.status;
 }
 
+/* ---- The setting -------------------------------------------------------------------------------
+ */
+
+/* setting_parse passes over names that it does not know, which is no way to run the same again. */
+static const char *unknown_name(const char *json, const struct setting *setting,
+                                struct arena *arena)
+{
+    json_t *object = json_loads(json, 0, NULL), *value;
+    const char *key, *unknown = NULL;
+    json_object_foreach(object, key, value)
+    {
+        if (!setting_has(setting, key))
+            unknown = arena_strdup(arena, key);
+    }
+    json_decref(object);
+    return unknown;
+}
+
+enum status baseline_setting(const struct baseline *baseline, const char *path,
+                             const struct technique *technique, struct arena *arena,
+                             struct setting *setting, struct error *err)
+{
+    struct error problem = {0};
+    if (setting_parse(technique, baseline->setting, setting, arena, &problem) != OK)
+        return error_set(err, BAD_DATA,
+                         "%s: the setting of the baseline is not one of this program: %s", path,
+                         problem.text);
+    const char *unknown = unknown_name(baseline->setting, setting, arena);
+    if (unknown)
+        return error_set(err, BAD_DATA,
+                         "%s: the setting of the baseline has \"%s\", which %s of this program "
+                         "does not; use the version that wrote it, %s, or bless again",
+                         path, unknown, technique->name, baseline->program);
+    return OK;
+}
+
 /* ---- The artifact --------------------------------------------------------------------------- */
 
 void baseline_beside(const char *path, const char *file, struct text *out)

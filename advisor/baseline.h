@@ -45,6 +45,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "evaluators/store.h"
+#include "techniques/technique.h"
 
 #define BASELINE_FILE "advisor-baseline.json"
 
@@ -96,6 +97,12 @@ enum status baseline_write(const struct baseline *baseline, struct text *out, st
  * no baseline at all: nothing of it is used then. */
 enum status baseline_read(const char *path, struct arena *arena, struct baseline *baseline,
                           struct error *err);
+
+/* The setting of the baseline, for its `technique`. BAD_DATA, with `path`, when it is none of this
+ * program's, such as one with a hyper-parameter that it does not know. */
+enum status baseline_setting(const struct baseline *baseline, const char *path,
+                             const struct technique *technique, struct arena *arena,
+                             struct setting *setting, struct error *err);
 
 /* The path of a file beside the baseline `path`. */
 void baseline_beside(const char *path, const char *file, struct text *out);

@@ -72,8 +72,12 @@ static enum status restore_options(struct check *c, struct error *err)
                          "%s: the baseline is judged by \"%s\", a metric that this program does "
                          "not have",
                          c->path, b->metric);
-    enum status status = reading_parse(b->reading, &c->arena, &c->view.reading, err);
-    return status == OK ? OK : error_set(err, BAD_DATA, "%s: the baseline %s", c->path, err->text);
+    if (reading_parse(b->reading, &c->arena, &c->view.reading, NULL) == OK)
+        return OK;
+    return error_set(err, BAD_DATA,
+                     "%s: the baseline says in no way of this program how data are "
+                     "read: %s",
+                     c->path, b->reading);
 }
 
 static enum status same_data(const struct check *c, struct error *err)
@@ -119,12 +123,10 @@ static enum status choose_technique(struct check *c, struct error *err)
                          "have",
                          c->path, b->technique);
     c->replay.examples = (size_t)b->examples;
-    enum status status = setting_parse(technique, b->setting, &c->replay.setting, &c->arena, err);
+    enum status status =
+        baseline_setting(b, c->path, technique, &c->arena, &c->replay.setting, err);
     if (status != OK)
-        return error_set(err, BAD_DATA,
-                         "%s: the setting of the baseline is not one of this "
-                         "program: %s",
-                         c->path, err->text);
+        return status;
     return baseline_artifact(b, c->path, &c->arena, &c->replay.artifact, &c->replay.artifact_length,
                              err);
 }

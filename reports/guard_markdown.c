@@ -11,11 +11,13 @@
 
 enum { MOST_FLIPS = 30, FLIP_COLUMNS = 80 };
 
+/* The first one stands out. */
 static void add_sentences(struct text *out, const char *const *sentences, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        text_add(out, i ? " " : "");
+        text_add(out, i ? " " : "**");
         markdown_add(out, sentences[i]);
+        text_add(out, i ? "" : "**");
     }
     text_add(out, count ? "\n\n" : "");
 }

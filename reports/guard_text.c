@@ -9,7 +9,15 @@
 #include "reports/human.h"
 #include "reports/plain.h"
 
-enum { HEADING_COLUMN = 10, LEAST_COLUMNS = 40, MOST_FLIPS = 12 };
+enum {
+    HEADING_COLUMN = 10,
+    LEAST_COLUMNS = 40,
+    MOST_FLIPS = 12,
+    LABEL_COLUMNS = 12,
+    /* What a line needs besides the name or the text, up to the last column that must be seen. */
+    BESIDES_NAME = 62,
+    BESIDES_TEXT = 16 + 3 * (LABEL_COLUMNS + 1)
+};
 
 struct page {
     const struct guard_report *report;
@@ -70,11 +78,21 @@ static void add_verdict(const struct page *page)
 
 enum column { PART, NAME, EXAMPLES, BEFORE, NOW, CHANGE, VERDICT, LOST, GAINED, P, COLUMNS };
 
-static void fill_row(const struct grid *grid, size_t at, const struct guard_row *row, bool paired)
+/* Room for a name or a text, so that the columns behind it stay. */
+static int room(const struct page *page, int besides)
 {
+    enum { LEAST = 8 };
+    int columns = page->style.columns - besides;
+    return columns > LEAST ? columns : LEAST;
+}
+
+static void fill_row(const struct page *page, const struct grid *grid, size_t at)
+{
+    const struct guard_row *row = &page->report->rows[at];
+    bool paired = page->report->paired;
     const struct guard_group *group = &row->group;
     text_add(grid_cell(grid, at, PART), row->part);
-    text_add(grid_cell(grid, at, NAME), row->name);
+    plain_cut(grid_cell(grid, at, NAME), row->name, room(page, BESIDES_NAME));
     text_printf(grid_cell(grid, at, EXAMPLES), "%zu", group->after);
     human_metric(grid_cell(grid, at, BEFORE), measured(group->was));
     human_metric(grid_cell(grid, at, NOW), measured(group->is));
@@ -96,7 +114,7 @@ static void add_table(const struct page *page)
     struct grid grid;
     grid_init(&grid, columns, COLUMNS, report->row_count);
     for (size_t i = 0; i < report->row_count; i++)
-        fill_row(&grid, i, &report->rows[i], report->paired);
+        fill_row(page, &grid, i);
     grid_write(&grid, page->style.columns, page->style.color, 0, page->out);
     grid_release(&grid);
     text_add(page->out, "\n");
@@ -126,11 +144,11 @@ static void add_flips(const struct page *page)
     for (size_t i = 0; i < shown; i++) {
         const struct guard_flip *flip = &report->flips[i];
         text_add(grid_cell(&grid, i, WHAT), guard_flip_name(flip->kind));
-        plain_cut(grid_cell(&grid, i, TEXT), flip->text, 60);
+        plain_cut(grid_cell(&grid, i, TEXT), flip->text, room(page, BESIDES_TEXT));
         text_printf(grid_cell(&grid, i, LINE), "%zu", flip->line);
-        plain_cut(grid_cell(&grid, i, RIGHT), flip->target, 14);
-        plain_cut(grid_cell(&grid, i, WAS), flip->before ? flip->before : "-", 14);
-        plain_cut(grid_cell(&grid, i, IS), flip->after ? flip->after : "-", 14);
+        plain_cut(grid_cell(&grid, i, RIGHT), flip->target, LABEL_COLUMNS);
+        plain_cut(grid_cell(&grid, i, WAS), flip->before ? flip->before : "-", LABEL_COLUMNS);
+        plain_cut(grid_cell(&grid, i, IS), flip->after ? flip->after : "-", LABEL_COLUMNS);
     }
     grid_write(&grid, page->style.columns, page->style.color, shown, page->out);
     grid_release(&grid);
@@ -158,12 +176,29 @@ static void add_costs(const struct page *page)
     add_facts(page, "2", "Cost", &facts);
 }
 
+/* JSON with a space behind each comma, where a line may break. */
+static void add_setting(struct text *out, const char *setting)
+{
+    bool quoted = false;
+    for (const char *at = setting; *at; at++) {
+        quoted ^= *at == '"' && (at == setting || at[-1] != '\\');
+        text_append(out, at, 1);
+        if (*at == ',' && !quoted)
+            text_add(out, " ");
+    }
+}
+
+/* The setting is shown unless it is `known`. */
 static void add_side(const struct page *page, const char *heading, const char *path,
-                     const struct guard_side *side)
+                     const struct guard_side *side, const char *known)
 {
     struct text facts = {0};
-    text_printf(&facts, "%s: %s %s, model %s %.12s", path, side->technique, side->setting,
-                side->model, side->model_sha256);
+    text_printf(&facts, "%s: %s ", path, side->technique);
+    if (!strcmp(side->setting, known))
+        text_add(&facts, "as before");
+    else
+        add_setting(&facts, side->setting);
+    text_printf(&facts, ", model %s %.12s", side->model, side->model_sha256);
     if (side->artifact_sha256)
         text_printf(&facts, ", artifact %.12s", side->artifact_sha256);
     text_printf(&facts, ", advisor %s", side->program);
@@ -191,7 +226,7 @@ void write_text_guard(const struct guard_report *report, struct guard_style styl
     text_add(out, report->warning_count ? "\n" : "");
     add_flips(&page);
     add_costs(&page);
-    add_side(&page, "Baseline", report->baseline_path, &report->before);
-    add_side(&page, "Now", report->examples_path, &report->after);
+    add_side(&page, "Baseline", report->baseline_path, &report->before, "");
+    add_side(&page, "Now", report->examples_path, &report->after, report->before.setting);
     add_changes(&page);
 }
