@@ -94,7 +94,7 @@ static const struct command table[] = {
      .examples = "  # Accept what the study recommends\n"
                  "  advisor bless study.db\n"
                  "  # Another technique, on examples of your own, in place of the old baseline\n"
-                 "  advisor bless study.db lora --test golden.csv -o ci/baseline.json --force\n",
+                 "  advisor bless study.db lora --test golden.csv -o golden.json --force\n",
      .options = bless_options,
      .run = bless_run},
     {.name = "check",
@@ -125,8 +125,7 @@ static const struct command table[] = {
                  "  advisor check --model model.Q4_K.gguf --margin 1pt \\\n"
                  "      --also junit=report.xml --also markdown=comment.md\n"
                  "  # What was trained on more data, by language\n"
-                 "  advisor check ci/baseline.json --study new.db --test golden.csv \\\n"
-                 "      --slice language\n",
+                 "  advisor check golden.json --study new.db --test golden.csv --slice language\n",
      .options = check_options,
      .formats = check_formats,
      .run = check_run},

@@ -330,7 +330,7 @@ static struct rates simulate(struct scene *scene, double discordant, double diff
 }
 
 /* What was asked for: a drop of 5 points on 1,000 examples is caught, and the same amount of
- * changed answers without a drop is not. 4,000 repetitions have a standard error of 0.3 points at
+ * changed answers without a drop is not. 2,000 repetitions have a standard error of 0.4 points at
  * 4 %. */
 static void test_planted_drop_and_noise(void **state)
 {
@@ -339,8 +339,8 @@ static void test_planted_drop_and_noise(void **state)
     static const double discordant[] = {0.06, 0.1, 0.2};
     for (size_t i = 0; i < COUNT(discordant); i++) {
         scene_begin(&scene, 1000, 0.02);
-        struct rates drop = simulate(&scene, discordant[i], -0.05, true, 1000);
-        struct rates noise = simulate(&scene, discordant[i], 0, true, 4000);
+        struct rates drop = simulate(&scene, discordant[i], -0.05, true, 500);
+        struct rates noise = simulate(&scene, discordant[i], 0, true, 2000);
         printf("%2.0f %% of the pairs differ: a drop of 5 points is caught %.3f, passes %.3f; "
                "without one false alarms %.4f, passes %.3f\n",
                100 * discordant[i], drop.regression, drop.pass, noise.regression, noise.pass);
@@ -365,12 +365,12 @@ static void test_error_rates(void **state)
             scene.question.paired = paired;
             if (!paired)
                 scene.question.slice_count = 0;
-            struct rates noise = simulate(&scene, 0.15, 0, paired, 2000);
-            struct rates worse = simulate(&scene, 0.15, -0.05, paired, 2000);
+            struct rates noise = simulate(&scene, 0.15, 0, paired, 1000);
+            struct rates worse = simulate(&scene, 0.15, -0.05, paired, 1000);
             printf("%4zu %s: false alarms %.4f, false passes %.4f\n", sizes[i],
                    paired ? "pairs   " : "unpaired", noise.regression, worse.pass);
             assert_true(noise.regression <= 0.05);
-            assert_true(worse.pass <= 0.068); /* 5.8 % and three standard errors */
+            assert_true(worse.pass <= 0.08); /* 5.8 % and three standard errors */
             arena_release(&scene.arena);
         }
     }
