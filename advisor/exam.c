@@ -77,7 +77,7 @@ enum status exam_keys(const struct exam *exam, struct arena *arena, struct keyed
     enum status status = OK;
     struct keyed *items = arena_zalloc(arena, exam->count * sizeof *items + 1);
     for (size_t i = 0; i < exam->count && status == OK; i++) {
-        items[i].index = i;
+        items[i] = (struct keyed){.key = {.input = "", .target = ""}, .index = i};
         status = key_of(exam, exam_example(exam, i), arena, &items[i].key, err);
     }
     if (status == OK)
@@ -114,6 +114,17 @@ static struct group group_at(const struct baseline *baseline, size_t a, const st
     while (k + group.keys < count && !strcmp(keys[k + group.keys].key.input, input))
         group.keys++;
     return group;
+}
+
+/* The smaller one of the texts at `a` and `k`, of which at most one is past the last. */
+static const char *next_text(const struct baseline *baseline, size_t a, const struct keyed *keys,
+                             size_t count, size_t k)
+{
+    if (a == baseline->answer_count)
+        return keys[k].key.input;
+    if (k == count || strcmp(baseline->answers[a].input, keys[k].key.input) < 0)
+        return baseline->answers[a].input;
+    return keys[k].key.input;
 }
 
 /* Pairs what has the same right answer within the group; what is left on both sides of it was
@@ -164,9 +175,7 @@ enum status exam_pair(const struct exam *exam, const struct baseline *baseline, 
         return status;
     pairing->pairs = arena_alloc(arena, exam->count * sizeof *pairing->pairs + 1);
     for (size_t a = 0, k = 0; a < baseline->answer_count || k < exam->count;) {
-        const char *first = a < baseline->answer_count ? baseline->answers[a].input : NULL;
-        const char *second = k < exam->count ? keys[k].key.input : NULL;
-        const char *input = !first || (second && strcmp(second, first) < 0) ? second : first;
+        const char *input = next_text(baseline, a, keys, exam->count, k);
         struct group group = group_at(baseline, a, keys, exam->count, k, input);
         pair_group(baseline, a, keys, k, group, pairing);
         a += group.answers;

@@ -95,10 +95,11 @@ double fisher_second_worse(int64_t before, int64_t before_examples, int64_t afte
     if (!are_shares(before, before_examples, after, after_examples))
         return NAN;
     double m = (double)before_examples, n = (double)after_examples;
-    double right = (double)before + (double)after;
-    double fewest = fmax(0, right - m), sum = 0;
+    double right = (double)before + (double)after, sum = 0;
+    int64_t fewest = before + after > before_examples ? before + after - before_examples : 0;
     double all = log_choose(m + n, right);
-    for (double k = (double)after; k >= fewest; k--) {
+    for (int64_t count = after; count >= fewest; count--) {
+        double k = (double)count;
         double term = exp(log_choose(n, k) + log_choose(m, right - k) - all);
         sum += term;
         /* Left of the mode each term is smaller than the one before. */

@@ -226,6 +226,45 @@ static void test_json(void **state)
     text_release(&out);
 }
 
+/* Every key that is written is one that reports/schema/check.schema.json has, and the reverse. */
+static void same_keys(const json_t *schema, const json_t *rule, const json_t *value,
+                      const char *where)
+{
+    const char *reference = json_string_value(json_object_get(rule, "$ref")), *key;
+    const json_t *inner;
+    if (reference)
+        rule = json_object_get(json_object_get(schema, "$defs"), strrchr(reference, '/') + 1);
+    const json_t *properties = json_object_get(rule, "properties");
+    if (json_is_array(value) && json_array_size(value))
+        same_keys(schema, json_object_get(rule, "items"), json_array_get(value, 0), where);
+    if (!properties)
+        return;
+    if (json_object_size(properties) != json_object_size(value))
+        fail_msg("%s: %zu keys, and %zu in the schema", where, json_object_size(value),
+                 json_object_size(properties));
+    json_object_foreach((json_t *)value, key, inner)
+    {
+        if (!json_object_get(properties, key))
+            fail_msg("%s: \"%s\" is not in the schema", where, key);
+        same_keys(schema, json_object_get(properties, key), inner, key);
+    }
+}
+
+static void test_json_schema(void **state)
+{
+    (void)state;
+    struct guard_report report = sample(GUARD_REGRESSION);
+    struct text out = {0};
+    write_as("json", &report, &out);
+    json_t *root = json_loads(text_string(&out), 0, NULL);
+    json_t *schema = json_load_file("reports/schema/check.schema.json", 0, NULL);
+    assert_non_null(schema);
+    same_keys(schema, schema, root, "the whole");
+    json_decref(schema);
+    json_decref(root);
+    text_release(&out);
+}
+
 static void test_markdown(void **state)
 {
     (void)state;
@@ -380,10 +419,10 @@ static void test_costs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_text),
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_markdown),
-        cmocka_unit_test(test_junit),   cmocka_unit_test(test_junit_long),
-        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_formats),    cmocka_unit_test(test_text),
+        cmocka_unit_test(test_json),       cmocka_unit_test(test_json_schema),
+        cmocka_unit_test(test_markdown),   cmocka_unit_test(test_junit),
+        cmocka_unit_test(test_junit_long), cmocka_unit_test(test_costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
