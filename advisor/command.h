@@ -26,6 +26,8 @@ struct command {
     const char *help;           /* paragraphs of at most 80 columns */
     const char *examples;       /* two at least: lines "  # what for" and "  advisor ..." */
     const char *const *options; /* names of its options in options.c, ended by NULL; --help apart */
+    const char *const *formats; /* for --format, ended by NULL, the default first; NULL: those of
+                                   reports */
     enum status (*run)(const struct options *options, struct error *err);
 };
 
@@ -59,6 +61,8 @@ enum status trial_run(const struct options *options, struct error *err);
 enum status report_run(const struct options *options, struct error *err);
 enum status profile_run(const struct options *options, struct error *err);
 enum status advise_run(const struct options *options, struct error *err);
+enum status bless_run(const struct options *options, struct error *err);
+enum status check_run(const struct options *options, struct error *err);
 enum status list_run(const struct options *options, struct error *err);
 enum status help_run(const struct options *options, struct error *err);
 

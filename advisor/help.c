@@ -43,8 +43,9 @@ void help_overview(struct text *out)
                   "  # What there is to choose from\n"
                   "  advisor list techniques\n"
                   "\n"
-                  "Exit status: 0 done, 1 failed, 2 wrong usage, 4 bad data, 5 bad model,\n"
-                  "130 interrupted (what was measured is kept).\n");
+                  "Exit status: 0 done, 1 failed, 2 wrong usage, 3 regression, 4 bad data,\n"
+                  "5 bad model, 6 inconclusive check, 130 interrupted (what was measured is\n"
+                  "kept).\n");
 }
 
 static void write_option(const struct option *option, struct text *out)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "advisor/command.h"
 #include "advisor/facts.h"
 #include "advisor/output.h"
 #include "advisor/values.h"
@@ -189,10 +190,26 @@ static enum status read_task(struct options *options, const struct option *optio
     return unknown_name(name, value, "task", names, count, err);
 }
 
+/* A format of the command itself. */
+static enum status read_own_format(struct options *options, const char *name, const char *value,
+                                   struct error *err)
+{
+    const char *const *names = options->command->formats;
+    size_t count = 0;
+    for (; names[count]; count++)
+        if (!strcmp(names[count], value))
+            options->format_name = names[count];
+    return options->format_name && !strcmp(options->format_name, value)
+               ? OK
+               : unknown_name(name, value, "format", names, count, err);
+}
+
 static enum status read_format(struct options *options, const struct option *option,
                                const char *name, const char *value, struct error *err)
 {
     (void)option;
+    if (options->command->formats)
+        return read_own_format(options, name, value, err);
     options->format = report_format_find(value);
     if (options->format)
         return OK;
@@ -342,9 +359,55 @@ static enum status read_fact(struct options *options, const struct option *optio
     return status;
 }
 
+static enum status read_technique(struct options *options, const struct option *option,
+                                  const char *name, const char *value, struct error *err)
+{
+    (void)option;
+    return options_technique(name, value, &options->technique, err);
+}
+
+/* "2pt", "2%" or "0.02". A bare 2 could be meant either way. */
+static enum status read_margin(struct options *options, const struct option *option,
+                               const char *name, const char *value, struct error *err)
+{
+    size_t length = strlen(value);
+    bool points = length > 2 && !strcmp(value + length - 2, "pt");
+    bool cent = length > 1 && value[length - 1] == '%';
+    char *number = arena_strndup(&options->arena, value, length - (points ? 2 : cent ? 1 : 0));
+    double margin = 0;
+    if (read_real(name, number, 0, points || cent ? 100 : 1e9, &margin, err) != OK)
+        return error_set(err, USAGE, "%s: \"%s\" is no margin; expected %s", name, value,
+                         option->range);
+    if (points || cent)
+        margin /= 100;
+    else if (margin >= 1)
+        return error_set(err, USAGE, "%s: %s needs a unit; expected %spt, or a share such as 0.02",
+                         name, value, value);
+    if (margin > option->high)
+        return out_of_range(option, name, value, err);
+    options->margin = margin;
+    return OK;
+}
+
+/* options_parse has made room for as many as there are words. */
+static enum status read_also(struct options *options, const struct option *option, const char *name,
+                             const char *value, struct error *err)
+{
+    (void)option;
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value || !equals[1])
+        return error_set(err, USAGE,
+                         "%s: \"%s\" names no file; expected FORMAT=FILE, such as "
+                         "junit=report.xml",
+                         name, value);
+    options->also[options->also_count++] = value;
+    return OK;
+}
+
 /* ---- The table --------------------------------------------------------------------------------
  */
 
+static const char CHECK[] = "Check";
 static const char MODEL[] = "Model";
 static const char DATA[] = "Data";
 static const char GOAL[] = "Goal";
@@ -370,6 +433,38 @@ static const struct option table[] = {
      .low = 0,
      .high = 1e9,
      AT(examples)},
+
+    {.name = "margin",
+     .argument = "LOSS",
+     .group = CHECK,
+     .help = "how much may be lost: 2pt, 2% or 0.02; default 2pt",
+     .read = read_margin,
+     .high = 0.5,
+     .range = "0pt to 50pt, such as 2pt, 2% or 0.02"},
+    {.name = "slice",
+     .argument = "COLUMN",
+     .group = CHECK,
+     .help = "also compare by the values of this column of the examples, such as language",
+     .read = read_string,
+     AT(slice)},
+    {.name = "shared",
+     .group = CHECK,
+     .help =
+         "compare on the examples that baseline and file share; default: the file must have all "
+         "of the baseline's",
+     .read = read_flag,
+     AT(shared)},
+    {.name = "technique",
+     .argument = "NAME",
+     .group = CHECK,
+     .help = "what to check instead; default: of the baseline, or what --study recommends",
+     .read = read_technique},
+    {.name = "artifact",
+     .argument = "FILE",
+     .group = CHECK,
+     .help = "what was learned, in place of the baseline's: a file that `advisor bless` wrote",
+     .read = read_string,
+     AT(artifact_path)},
 
     {.name = "target",
      .argument = "SHARE",
@@ -437,6 +532,12 @@ static const struct option table[] = {
      .help = "labelled test data, opened once at the end; default: a part of DATA kept apart",
      .read = read_string,
      AT(test_path)},
+    {.name = "data",
+     .argument = "FILE",
+     .group = DATA,
+     .help = "where the data are now; default: where they were",
+     .read = read_string,
+     AT(data_path)},
     {.name = "input",
      .argument = "NAMES",
      .group = DATA,
@@ -598,6 +699,16 @@ static const struct option table[] = {
      .help = "where the result goes, for --format lm-eval a folder; default: standard output",
      .read = read_string,
      AT(output)},
+    {.name = "also",
+     .argument = "FORMAT=FILE",
+     .group = OUTPUT,
+     .help = "write the result in this format too; may be given several times",
+     .read = read_also},
+    {.name = "force",
+     .group = OUTPUT,
+     .help = "replace a file that is there",
+     .read = read_flag,
+     AT(force)},
     {.name = "color",
      .argument = "WHEN",
      .group = OUTPUT,
@@ -671,6 +782,7 @@ void options_default(const struct command *command, struct options *options)
                                 .confidence = 0.8,
                                 .budget_seconds = 600,
                                 .examples = -1,
+                                .margin = 0.02,
                                 .format = report_format_at(0)};
     arena_init(&options->arena, NULL);
     options->model = default_model(&options->arena);

@@ -69,11 +69,21 @@ struct options {
     size_t fact_count;
     const char *rules_path; /* --rules, or NULL */
     bool no_history;
+    /* What is blessed and checked. */
+    const struct technique *technique; /* --technique, or NULL */
+    const char *data_path;             /* --data: where the data have moved to, or NULL */
+    const char *artifact_path;         /* --artifact, or NULL */
+    const char *slice;                 /* --slice, or NULL */
+    double margin;                     /* 0 .. 0.5, in the unit of the metric; default 0.02 */
+    bool shared, force;
+    const char **also; /* --also, in turn: "FORMAT=FILE", which the command checks */
+    size_t also_count;
 
     /* The study and the output. */
     const char *study;                  /* --study as given, or NULL */
     bool fresh;                         /* begin the study anew */
     const struct report_format *format; /* default text */
+    const char *format_name;            /* --format of a command with formats of its own, or NULL */
     const char *output;                 /* -o FILE, or NULL: standard output */
     enum color color;
     bool no_progress, quiet, verbose;

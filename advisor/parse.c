@@ -233,6 +233,7 @@ enum status options_parse(const struct command *command, int count, char *const 
     options->settings =
         arena_zalloc(&options->arena, ((size_t)count + 1) * sizeof *options->settings);
     options->facts = arena_zalloc(&options->arena, ((size_t)count + 1) * sizeof *options->facts);
+    options->also = arena_zalloc(&options->arena, ((size_t)count + 1) * sizeof *options->also);
     enum status status = take_words(options, &rest, err);
     if (status == OK)
         status = check_operands(options, err);

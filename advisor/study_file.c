@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "advisor/allocate.h"
+#include "advisor/reading.h"
 
 /* ---- Which study it is ---------------------------------------------------------------------- */
 
@@ -39,13 +40,15 @@ static enum status identify(struct study *study, struct error *err)
 static void write_profile(struct study *study)
 {
     struct text text = {0};
+    const char *reading = reading_json(&study->options->reading, &study->arena);
     text_printf(&text,
                 "{\"dev_used\":%zu,\"examples\":%zu,\"identity\":\"%s\",\"labels\":%zu,"
-                "\"parameters\":%zu,\"seconds_per_answer\":%.6g,\"task\":\"%s\","
+                "\"parameters\":%zu,\"reading\":%s,\"seconds_per_answer\":%.6g,\"task\":\"%s\","
                 "\"test_used\":%zu}",
                 study->evaluator.dev_count, study->data.count, study->identity,
-                study->data.label_count, study->model->n_parameters, study->seconds_per_answer,
-                task_name(study->data.task), study->evaluator.test_count);
+                study->data.label_count, study->model->n_parameters, reading,
+                study->seconds_per_answer, task_name(study->data.task),
+                study->evaluator.test_count);
     study->record.profile = arena_strdup(&study->arena, text_string(&text));
     text_release(&text);
 }

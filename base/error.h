@@ -17,6 +17,7 @@ enum status {
     REGRESSION = 3,    /* `check` found a regression */
     BAD_DATA = 4,      /* the user's data file is at fault */
     BAD_MODEL = 5,     /* the model file is at fault */
+    INCONCLUSIVE = 6,  /* `check` cannot tell: too few examples */
     OUT_OF_TIME = 124, /* the deadline passed; never an exit status, the caller decides */
     INTERRUPTED = 130  /* the user pressed Ctrl-C; state is saved */
 };

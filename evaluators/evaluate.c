@@ -181,13 +181,19 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Examples to answer: rows of a dataset. */
+struct examples {
+    const struct dataset *from;
+    const size_t *rows;
+    size_t count;
+};
+
 /* Median time of single requests behind the warm prefix, as a server would see them. */
-static enum status measure_latency(const struct run *run, struct error *err)
+static enum status measure_latency(const struct run *run, struct examples side, struct error *err)
 {
-    const struct evaluator *e = run->evaluator;
-    size_t n = e->dev_count < LATENCY_REQUESTS ? e->dev_count : LATENCY_REQUESTS;
+    size_t n = side.count < LATENCY_REQUESTS ? side.count : LATENCY_REQUESTS;
     double seconds[LATENCY_REQUESTS];
-    const struct example **examples = pick(e->data, e->split->dev, n, run->arena);
+    const struct example **examples = pick(side.from, side.rows, n, run->arena);
     enum status status = OK;
     for (size_t i = 0; i < n && status == OK; i++) {
         struct outcome outcome;
@@ -229,25 +235,25 @@ static enum status put_in_front(const struct run *run, const struct example *con
 /* Fills in how likely the model finds the true answers of a task of free text. It is worth little
  * time and no failure: where it cannot be had, as for an answer that does not fit behind the
  * prompt, the predictions stay without. */
-static enum status score_truths(const struct run *run, struct prediction *predictions,
-                                struct error *err)
+static enum status score_truths(const struct run *run, struct examples side,
+                                struct prediction *predictions, struct error *err)
 {
     const struct evaluator *e = run->evaluator;
     const struct technique *technique = run->adapted->technique;
     bool several = run->adapted->member_count > 0; /* whose texts are elected, not averaged */
     if (e->data->label_count || technique->answer || !(technique->needs & NEEDS_MODEL) || several)
         return OK;
-    const struct example **examples = pick(e->data, e->split->dev, e->dev_count, run->arena);
-    double *nll = arena_alloc(run->arena, e->dev_count * sizeof *nll);
+    const struct example **examples = pick(side.from, side.rows, side.count, run->arena);
+    double *nll = arena_alloc(run->arena, side.count * sizeof *nll);
     struct sequence *sequences;
     enum status status =
-        prompt_encode(run->adapted, examples, e->dev_count, true, run->arena, &sequences, err);
+        prompt_encode(run->adapted, examples, side.count, true, run->arena, &sequences, err);
     if (status == OK && technique->retrieve)
-        status = put_in_front(run, examples, sequences, e->dev_count, err);
+        status = put_in_front(run, examples, sequences, side.count, err);
     if (status == OK)
-        status = likelihood_score(run->adapted, AFTER_PROMPT, sequences, e->dev_count,
-                                  run->deadline, nll, err);
-    for (size_t i = 0; i < e->dev_count && status == OK; i++) {
+        status = likelihood_score(run->adapted, AFTER_PROMPT, sequences, side.count, run->deadline,
+                                  nll, err);
+    for (size_t i = 0; i < side.count && status == OK; i++) {
         predictions[i].nll = nll[i] / sequences[i].answer;
         predictions[i].nll_tokens = sequences[i].answer;
     }
@@ -286,23 +292,23 @@ static struct measured mean_nll(const struct prediction *predictions, size_t cou
 }
 
 /* Says how the answers of the single prompts would have done, where several answered together. */
-static enum status note_spread(const struct run *run, const struct outcome *answers,
-                               struct error *err)
+static enum status note_spread(const struct run *run, struct examples side,
+                               const struct outcome *answers, struct error *err)
 {
     const struct evaluator *e = run->evaluator;
     int members = run->adapted->member_count + 1;
     double low = INFINITY, high = -INFINITY;
-    struct outcome *single = arena_alloc(run->arena, e->dev_count * sizeof *single);
-    struct prediction *predictions = arena_alloc(run->arena, e->dev_count * sizeof *predictions);
+    struct outcome *single = arena_alloc(run->arena, side.count * sizeof *single);
+    struct prediction *predictions = arena_alloc(run->arena, side.count * sizeof *predictions);
     struct bootstrap options = {.resamples = 1, .seed = e->seed, .confidence = 0.95};
     enum status status = OK;
     for (int m = 0; m < members && status == OK; m++) {
         struct metric_value value;
-        for (size_t i = 0; i < e->dev_count; i++)
+        for (size_t i = 0; i < side.count; i++)
             single[i] = answers[i].members[m];
-        fill_predictions(e->data, e->data, e->split->dev, e->dev_count, single, predictions);
-        predictions_judge(e->metric, predictions, e->dev_count);
-        status = metric_measure(e->metric, predictions, e->dev_count, e->data->label_count, options,
+        fill_predictions(e->data, side.from, side.rows, side.count, single, predictions);
+        predictions_judge(e->metric, predictions, side.count);
+        status = metric_measure(e->metric, predictions, side.count, e->data->label_count, options,
                                 &value, err);
         low = fmin(low, value.value);
         high = fmax(high, value.value);
@@ -314,24 +320,24 @@ static enum status note_spread(const struct run *run, const struct outcome *answ
     return status;
 }
 
-static enum status score(const struct run *run, struct error *err)
+static enum status score(const struct run *run, struct examples side, struct error *err)
 {
     const struct evaluator *e = run->evaluator;
     struct trial_outcome *outcome = run->outcome;
     struct outcome *answers;
     struct metric_value value;
     double start = clock_seconds();
-    outcome->count = e->dev_count;
-    enum status status = answer_side(run, e->data, e->split->dev, e->dev_count, &answers,
+    outcome->count = side.count;
+    enum status status = answer_side(run, side.from, side.rows, side.count, &answers,
                                      &outcome->predictions, &value, err);
     if (status != OK)
         return status;
     double seconds = clock_seconds() - start;
-    status = score_truths(run, outcome->predictions, err);
+    status = score_truths(run, side, outcome->predictions, err);
     if (status != OK)
         return status;
     double tokens = 0;
-    for (size_t i = 0; i < e->dev_count; i++)
+    for (size_t i = 0; i < side.count; i++)
         tokens += answers[i].request_tokens + answers[i].answer_tokens;
     struct trial_record *record = &outcome->record;
     record->metric_name = e->metric->name;
@@ -340,11 +346,11 @@ static enum status score(const struct run *run, struct error *err)
     record->high = measured(value.high);
     record->metrics = summarise(run, outcome->predictions, outcome->count);
     record->nll = mean_nll(outcome->predictions, outcome->count);
-    record->tokens_per_request = measured(tokens / (double)e->dev_count);
+    record->tokens_per_request = measured(tokens / (double)side.count);
     record->tokens_per_second_forward = measured(tokens / seconds);
     if (run->adapted->member_count)
-        status = note_spread(run, answers, err);
-    return status == OK ? measure_latency(run, err) : status;
+        status = note_spread(run, side, answers, err);
+    return status == OK ? measure_latency(run, side, err) : status;
 }
 
 /* After everything else and beside the clock of the trial. */
@@ -357,6 +363,17 @@ static enum status measure_forgetting(const struct run *run, struct error *err)
     if (status == OK && known)
         run->outcome->record.forgetting = measured(nats);
     return status;
+}
+
+/* The costs that are known at the end. */
+static void close_account(const struct run *run, double start)
+{
+    struct trial_record *record = &run->outcome->record;
+    const struct engine *engine = run->evaluator->engine;
+    size_t weights = run->adapted->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;
+    record->trainable_parameters = measured((double)run->adapted->trained);
+    record->peak_memory_bytes = measured((double)(weights + engine_peak(engine)));
+    record->trial_seconds = measured(clock_seconds() - start);
 }
 
 enum status evaluate_trial(const struct evaluator *evaluator, const struct setting *setting,
@@ -372,6 +389,7 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
                       .deadline = deadline,
                       .arena = arena,
                       .outcome = outcome};
+    struct examples dev = {evaluator->data, evaluator->split->dev, evaluator->dev_count};
     double start = clock_seconds();
     *outcome = (struct trial_outcome){0};
     engine_trim(engine);
@@ -379,16 +397,52 @@ enum status evaluate_trial(const struct evaluator *evaluator, const struct setti
     if (status == OK)
         status = learn(&run, &material, err);
     if (status == OK)
-        status = score(&run, err);
-    if (status == OK) {
-        struct trial_record *record = &outcome->record;
-        size_t weights = setting->technique->needs & NEEDS_MODEL ? engine->model->bytes : 0;
-        record->trainable_parameters = measured((double)run.adapted->trained);
-        record->peak_memory_bytes = measured((double)(weights + engine_peak(engine)));
-        record->trial_seconds = measured(clock_seconds() - start);
-    }
+        status = score(&run, dev, err);
+    if (status == OK)
+        close_account(&run, start);
     if (status == OK)
         status = measure_forgetting(&run, err);
+    adapted_release(run.adapted);
+    return status;
+}
+
+/* What was learned, from the artifact; nothing is trained. */
+static enum status restore(struct adapted *adapted, const void *artifact, size_t length,
+                           struct error *err)
+{
+    if (artifact)
+        return adapted_load(adapted, artifact, length, err);
+    if (!adapted->parameters.count)
+        return OK;
+    return error_set(err, FAILED, "%s is trained, and there is no artifact with what it learned",
+                     adapted->technique->name);
+}
+
+enum status evaluate_replay(const struct evaluator *evaluator, const struct replay *replay,
+                            const struct trial_hooks *hooks, const struct deadline *deadline,
+                            struct arena *arena, struct trial_outcome *outcome, struct error *err)
+{
+    struct material material = {.data = evaluator->data,
+                                .rows = evaluator->split->train,
+                                .count = replay->examples,
+                                .seed = replay->seed};
+    struct run run = {.evaluator = evaluator,
+                      .hooks = hooks,
+                      .deadline = deadline,
+                      .arena = arena,
+                      .outcome = outcome};
+    struct examples side = {replay->from, replay->rows, replay->count};
+    double start = clock_seconds();
+    *outcome = (struct trial_outcome){0};
+    engine_trim(evaluator->engine);
+    enum status status =
+        adapted_create(&run.adapted, evaluator->engine, &replay->setting, &material, err);
+    if (status == OK)
+        status = restore(run.adapted, replay->artifact, replay->artifact_length, err);
+    if (status == OK)
+        status = score(&run, side, err);
+    if (status == OK)
+        close_account(&run, start);
     adapted_release(run.adapted);
     return status;
 }

@@ -62,6 +62,25 @@ enum status evaluate_test(const struct evaluator *evaluator, const struct settin
                           struct prediction **predictions, struct metric_value *value,
                           struct error *err);
 
+/* A setting that was measured before, to be run again on any examples. Nothing in it is owned. */
+struct replay {
+    struct setting setting;
+    size_t examples;      /* training examples it had */
+    uint64_t seed;        /* of its trial */
+    const void *artifact; /* what it learned; NULL when nothing is trained */
+    size_t artifact_length;
+    const struct dataset *from; /* the examples to answer: rows of this dataset, */
+    const size_t *rows;         /* (count) */
+    size_t count;               /* >= 1 */
+};
+
+/* Answers with what was learned before; nothing is trained. The outcome is that of evaluate_trial
+ * on these examples, without `training` and artifact. FAILED when the setting has parameters and
+ * there is no artifact, or that of another setting. */
+enum status evaluate_replay(const struct evaluator *evaluator, const struct replay *replay,
+                            const struct trial_hooks *hooks, const struct deadline *deadline,
+                            struct arena *arena, struct trial_outcome *outcome, struct error *err);
+
 /* The metric a task is judged by when the user names none: what papers on such data report, and
  * what tells techniques apart with few examples. classification, multiple choice   accuracy numeric
  * answer                    numeric_match extraction                        slot_f1: a record with

@@ -6,42 +6,12 @@
 
 #include "reports/formats.h"
 #include "reports/human.h"
-#include "reports/plain.h"
-
-/* Text of the user, so that it cannot become markup, a mention or a table of its own. */
-static void add_escaped(struct text *out, const char *string)
-{
-    struct text plain = {0};
-    plain_add(&plain, string);
-    for (const char *at = text_string(&plain); *at; at++) {
-        if (strchr("\\`*_{}[]<>#|~@!&", *at))
-            text_add(out, "\\");
-        text_append(out, at, 1);
-    }
-    text_release(&plain);
-}
-
-/* As code, with a fence longer than any run of backticks inside (CommonMark 6.1). */
-static void add_code(struct text *out, const char *string)
-{
-    struct text plain = {0};
-    int longest = 0, run = 0;
-    plain_add(&plain, string);
-    for (const char *at = text_string(&plain); *at; at++) {
-        run = *at == '`' ? run + 1 : 0;
-        longest = run > longest ? run : longest;
-    }
-    const char *pad = longest ? " " : "";
-    text_repeat(out, "`", longest + 1);
-    text_printf(out, "%s%s%s", pad, text_string(&plain), pad);
-    text_repeat(out, "`", longest + 1);
-    text_release(&plain);
-}
+#include "reports/markdown_text.h"
 
 static void add_titles(const struct report *report, struct text *out)
 {
     text_add(out, "| rank | technique | ");
-    add_escaped(out, report->metric);
+    markdown_add(out, report->metric);
     text_add(out, " | test | train | request | memory |\n"
                   "| ---: | --- | --- | ---: | ---: | ---: | ---: |\n");
 }
@@ -51,15 +21,15 @@ static void add_row(const struct report *report, const struct ranked *ranked, st
     bool chosen = report->technique && !strcmp(report->technique, ranked->technique);
     const char *mark = chosen ? "**" : "";
     text_printf(out, "| %d%s | %s", ranked->rank, ranked->tied_count ? "=" : "", mark);
-    add_code(out, ranked->technique);
+    markdown_add_code(out, ranked->technique);
     text_printf(out, "%s | ", mark);
     if (ranked->status == STANDING_MEASURED) {
         struct text interval = {0};
         human_interval(&interval, ranked->metric, ranked->low, ranked->high);
-        add_escaped(out, text_string(&interval));
+        markdown_add(out, text_string(&interval));
         text_release(&interval);
     } else {
-        add_escaped(out, standing_status_name(ranked->status));
+        markdown_add(out, standing_status_name(ranked->status));
     }
     text_add(out, " | ");
     human_metric(out, ranked->test_metric);
@@ -75,10 +45,10 @@ static void add_row(const struct report *report, const struct ranked *ranked, st
 static void add_facts(const struct report *report, struct text *out)
 {
     text_add(out, "Data ");
-    add_code(out, report->data_path);
+    markdown_add_code(out, report->data_path);
     text_printf(out, " (%zu examples; %zu development, %zu test), model ", report->examples,
                 report->dev_used, report->test_used);
-    add_code(out, report->model_name);
+    markdown_add_code(out, report->model_name);
     text_add(out, ", ");
     human_seconds(out, measured(report->spent_seconds));
     text_add(out, " of ");
@@ -98,7 +68,7 @@ static void add_warnings(const struct report *report, struct text *out)
 {
     for (size_t i = 0; i < report->warning_count; i++) {
         text_add(out, "- Warning: ");
-        add_escaped(out, report->warnings[i]);
+        markdown_add(out, report->warnings[i]);
         text_add(out, "\n");
     }
     text_add(out, report->warning_count ? "\n" : "");
@@ -109,13 +79,13 @@ void write_markdown_report(const struct report *report, struct report_style styl
     (void)style;
     text_add(out, "### Recommendation: ");
     if (report->technique)
-        add_code(out, report->technique);
+        markdown_add_code(out, report->technique);
     else
         text_add(out, "none");
     text_printf(out, "\n\n");
     for (size_t i = 0; i < report->reason_count; i++) {
         text_add(out, i ? " " : "");
-        add_escaped(out, report->reasons[i]);
+        markdown_add(out, report->reasons[i]);
     }
     text_add(out, report->reason_count ? "\n\n" : "");
     add_table(report, out);
@@ -127,11 +97,11 @@ void write_markdown_trial(const struct report *report, struct report_style style
 {
     (void)style;
     text_add(out, "### Trial: ");
-    add_code(out, report->ranking[0].technique);
+    markdown_add_code(out, report->ranking[0].technique);
     text_add(out, "\n\n");
     add_table(report, out);
     text_add(out, "Setting ");
-    add_code(out, report->ranking[0].setting);
+    markdown_add_code(out, report->ranking[0].setting);
     text_printf(out, " on %lld examples.\n\n", (long long)report->ranking[0].examples);
     add_warnings(report, out);
     add_facts(report, out);

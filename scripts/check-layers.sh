@@ -22,7 +22,7 @@ model       base model
 datasets    base datasets
 techniques  base model datasets techniques
 evaluators  base model datasets techniques evaluators
-reports     base reports evaluators/store.h
+reports     base reports evaluators/store.h evaluators/guard.h
 advisor     base model datasets techniques evaluators reports advisor
 '
 
@@ -36,6 +36,8 @@ pcre2.h            model/tokenizer.c
 openssl/*          base/hash.c
 jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
 jansson.h          techniques/setting.c evaluators/slots.c reports/read.c
+jansson.h          advisor/reading.c advisor/reopen.c
+jansson.h          advisor/baseline.c
 cmocka.h           -
 '
 
