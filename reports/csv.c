@@ -65,7 +65,8 @@ static void add_titles(struct text *out)
     text_add(out, "technique,family,purpose,status,examples,seed,metric_name");
     for (size_t i = 0; i < NUMBERS; i++)
         add_field(out, numbers[i].name);
-    text_add(out, ",rank,probability_best,probability_meets_target,tied_with,setting,note\r\n");
+    text_add(out,
+             ",rank,probability_best,probability_meets_target,tied_with,metrics,setting,note\r\n");
 }
 
 /* What the ranking says about the technique, in the row of the trial that stands for it. */
@@ -99,6 +100,7 @@ static void add_row(struct text *out, const struct report *report, const struct 
     for (size_t i = 0; i < NUMBERS; i++)
         add_measured(out, *(const struct measured *)((const char *)trial + numbers[i].at));
     add_standing(out, standing);
+    add_field(out, trial->metrics ? trial->metrics : "");
     add_field(out, trial->key.setting);
     add_field(out, trial->reason);
     text_add(out, "\r\n");
@@ -125,7 +127,8 @@ static void add_ranked(struct text *out, const struct report *report, const stru
                                  .trainable_parameters = ranked->trainable_parameters,
                                  .peak_memory_bytes = ranked->peak_memory_bytes,
                                  .artifact_bytes = ranked->artifact_bytes,
-                                 .forgetting = ranked->forgetting};
+                                 .forgetting = ranked->forgetting,
+                                 .metrics = ranked->metrics};
     add_row(out, report, &trial, ranked->family, standing_status_name(ranked->status), ranked);
 }
 

@@ -112,6 +112,22 @@ static void percent(struct text *out, struct measured share)
         text_add(out, "-");
 }
 
+static void rise(struct text *out, struct measured loss)
+{
+    if (loss.known)
+        text_printf(out, "%+.3f", loss.value);
+    else
+        text_add(out, "-");
+}
+
+static bool any_forgetting(const struct report *report)
+{
+    for (size_t i = 0; i < report->ranking_count; i++)
+        if (report->ranking[i].forgetting.known)
+            return true;
+    return false;
+}
+
 static void add_row(const struct report *report, const struct ranked *ranked,
                     const struct span *span, struct text *out)
 {
@@ -132,6 +148,8 @@ static void add_row(const struct report *report, const struct ranked *ranked,
     add_measured(out, tokens, ranked->tokens_per_request);
     add_measured(out, human_bytes, ranked->peak_memory_bytes);
     add_measured(out, human_count, ranked->trainable_parameters);
+    if (any_forgetting(report))
+        add_measured(out, rise, ranked->forgetting);
     text_add(out, "</tr>\n");
 }
 
@@ -150,6 +168,8 @@ static void add_titles(const struct report *report, struct text *out)
     html_head(out, "n", "tokens");
     html_head(out, "n", "memory");
     html_head(out, "n", "trained");
+    if (any_forgetting(report))
+        html_head(out, "n", "forgets");
     text_add(out, "</tr></thead>\n<tbody>\n");
 }
 
@@ -247,9 +267,12 @@ void html_ranking(const struct report *report, struct text *out)
                     "<p class=\"legend\">The metric is on %zu development examples; test: on %zu "
                     "examples looked at once. best: probability of being the best%s. request: "
                     "time and tokens for one. trained: parameters. front: no other technique is as "
-                    "good and as cheap to train and to use.</p>\n",
+                    "good and as cheap to train and to use.%s</p>\n",
                     report->dev_used, report->test_used,
-                    report->target.known ? "; meets target: of reaching it" : "");
+                    report->target.known ? "; meets target: of reaching it" : "",
+                    any_forgetting(report) ? " forgets: rise of the loss on ordinary text, nats "
+                                             "for each token."
+                                           : "");
         add_ties(report, out);
     } else {
         text_add(out, "<p>Nothing was measured.</p>\n");

@@ -111,13 +111,33 @@ static const char *const *take_strings(struct reader *r, const json_t *object, c
     return strings;
 }
 
-/* An object as compact text, its keys in the order they have. */
-static const char *take_json(struct reader *r, const json_t *object, const char *key)
+/* The text as setting_json writes it. */
+static const char *take_setting(struct reader *r, const json_t *object, const char *key)
 {
     const json_t *value = take_object(r, object, key);
-    char *dump = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    char *dump =
+        value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(12)) : NULL;
     const char *copy = arena_strdup(r->arena, dump ? dump : "{}");
     free(dump);
+    return copy;
+}
+
+/* An object of numbers as the store writes it: {"accuracy":0.9}; NULL when it has none. */
+static const char *take_numbers(struct reader *r, const json_t *object, const char *key)
+{
+    struct text text = {0};
+    const char *name;
+    json_t *number;
+    json_object_foreach(take_object(r, object, key), name, number)
+    {
+        if (!json_is_number(number))
+            refuse(r, key);
+        text_printf(&text, "%s\"%s\":%.12g", text.length ? "," : "{", name,
+                    json_number_value(number));
+    }
+    text_add(&text, text.length ? "}" : "");
+    const char *copy = text.length ? arena_strdup(r->arena, text_string(&text)) : NULL;
+    text_release(&text);
     return copy;
 }
 
@@ -287,11 +307,11 @@ static void read_ranked(struct reader *r, const json_t *object, struct ranked *r
     ranked->status =
         (enum standing_status)take_name(r, object, "status", standing_name, STANDING_NOT_RUN + 1);
     ranked->note = take_string(r, object, "note");
-    ranked->setting = take_json(r, object, "setting");
-    ranked->metrics = take_json(r, object, "metrics");
+    ranked->setting = take_setting(r, object, "setting");
     ranked->examples = take_integer(r, object, "examples");
     read_measurements(r, object, ranked);
     ranked->tied_with = take_strings(r, object, "tied_with", &ranked->tied_count);
+    ranked->metrics = take_numbers(r, object, "metrics");
     read_forecast(r, object, ranked);
     read_reasons(r, object, ranked);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * JSON Schema, as much of draft 2020-12 as reports/schema/ uses: type, enum, const, properties,
- * required, additionalProperties (false), items, minimum, maximum, minLength, pattern (a POSIX
+ * required, additionalProperties, items, minimum, maximum, minLength, pattern (a POSIX
  * expression) and $ref into $defs. A keyword besides these, and those that only describe, is a
  * fault of the schema. To be included after cmocka.h.
  */
@@ -90,10 +90,12 @@ static inline bool schema_members(struct schema *schema, const json_t *rule, con
     {
         const json_t *inner = json_object_get(properties, key);
         snprintf(path, sizeof path, "%s/%s", where, key);
-        if (inner && !schema_check(schema, inner, member, path))
-            return false;
-        if (!inner && json_is_false(json_object_get(rule, "additionalProperties")))
+        if (!inner)
+            inner = json_object_get(rule, "additionalProperties");
+        if (json_is_false(inner))
             return schema_refuse(schema, path, "additionalProperties");
+        if (json_is_object(inner) && !schema_check(schema, inner, member, path))
+            return false;
     }
     return true;
 }

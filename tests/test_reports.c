@@ -85,7 +85,7 @@ static const struct ranked ranking[] = {
      .peak_memory_bytes = {true, 858993459},
      .artifact_bytes = {true, 1850000},
      .forgetting = {true, 0.0625},
-     .metrics = "{\"accuracy\":0.923076923077,\"macro_f1\":0.91}",
+     .metrics = "{\"accuracy\":0.923076923077,\"macro_f1\":0.91,\"nll\":1e-05}",
      .training_tokens = {true, 42957},
      .forecast = {.level = 0.8, .points = forecast, .count = 2, .examples_to_target = {true, 1480}},
      .reasons = &reason,
@@ -710,6 +710,7 @@ static void test_the_schema_refuses(void **state)
                 {"\"technique\": \"lora\",", "\"technique\": \"\",", "/technique: minLength"},
                 {"\"verdict\": \"confirmed\"", "\"verdict\": \"\"", "/verdict: enum"},
                 {"\"rank\": 1", "\"rank\": 0", "/ranking/0/rank: minimum"},
+                {"\"macro_f1\":0.91", "\"macro_f1\":\"0.91\"", "/metrics/macro_f1: type"},
                 {"\"tied_with\": [", "\"tied_with\": [1,", "/tied_with/0: type"}};
     struct report report = whole_report();
     struct text json = written(&report, "json", 80, false);
