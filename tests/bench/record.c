@@ -5,7 +5,7 @@
  *     build/bench/record TASK TRAIN TEST OUT [name=values]...
  *
  *     techniques=lora,ia3   all registered ones
- *     rates=1e-3,3e-3       the learning rates of each technique
+ *     rates=1e-3,3e-3       the learning rates of each technique; usual: its middle one
  *     examples=128,512      training examples
  *     seeds=1               of the training; the split is always that of seed 0
  *     dev=200 test=300      examples answered, the first ones of each side
@@ -273,8 +273,8 @@ static void run(struct recorder *r, const struct job *job)
     struct trial_hooks hooks = {.context = &stages, .progress = on_progress};
     struct error err = {0};
     double start = cpu_seconds();
-    enum status status = evaluate_trial(&r->evaluator, &setting, job->examples, job->seed,
-                                        &hooks, NULL, &r->arena, &result.outcome, &err);
+    enum status status = evaluate_trial(&r->evaluator, &setting, job->examples, job->seed, &hooks,
+                                        NULL, &r->arena, &result.outcome, &err);
     double end = cpu_seconds();
     if (status == OK) {
         result.train_seconds = stages.scoring - start;
@@ -319,8 +319,11 @@ static void run_rates(struct recorder *r, struct job job)
         run(r, &job);
         return;
     }
-    cut(&rates, r->plan.rates ? r->plan.rates : all, ",");
+    bool usual = r->plan.rates && !strcmp(r->plan.rates, "usual");
+    cut(&rates, r->plan.rates && !usual ? r->plan.rates : all, ",");
     for (size_t i = 0; i < rates.count; i++) {
+        if (usual && i != rates.count / 2)
+            continue;
         job.rate = rates.items[i];
         run(r, &job);
     }
