@@ -85,7 +85,7 @@ static double relative_cost(const struct study *study, const struct technique *t
                                 .labels = study->data.label_count};
     struct cost cost = {.request_tokens = workload.input_tokens + answer};
     double before = cost.request_tokens;
-    if (technique->predict)
+    if (technique->predict && study->model)
         technique->predict(&setting, &workload, &cost);
     return cost.request_tokens > before ? cost.request_tokens / before : 1;
 }

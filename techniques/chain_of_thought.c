@@ -210,14 +210,13 @@ static enum status prompt(struct adapted *adapted, const struct material *materi
     const char *text = text_string(&instruction);
     enum status status = choose(&adapted->setting, model, material, text, arena, &rows, &k, err);
     if (status == OK)
-        status = prompt_add_instruction(model, &adapted->setting, text, &adapted->prefix, err);
+        status = prompt_begin_with(adapted, text, err);
     struct random random = random_stream(material->seed, "chain_of_thought order", 0);
     if (status == OK)
         random_shuffle(&random, rows, k);
     for (size_t i = 0; i < k && status == OK; i++) {
         const struct example *example = &material->data->examples[rows[i]];
-        status = prompt_add_example(model, example->input, solution(example, arena),
-                                    &adapted->prefix, err);
+        status = prompt_worked_example(adapted, example, solution(example, arena), err);
     }
     text_release(&instruction);
     return status == OK ? prompt_open_request(adapted, err) : status;

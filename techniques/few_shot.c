@@ -126,8 +126,7 @@ static enum status add_examples(struct adapted *adapted, const struct material *
     enum status status = OK;
     for (size_t i = 0; i < k && status == OK; i++) {
         const struct example *example = &material->data->examples[rows[i]];
-        status = prompt_add_example(adapted->engine->model, example->input, example->target,
-                                    &adapted->prefix, err);
+        status = prompt_worked_example(adapted, example, example->target, err);
     }
     return status;
 }

@@ -113,14 +113,26 @@ enum status prompt_insert_example(const struct model *model, const char *input, 
     return chat_open(chat, tokenizer, CHAT_USER, ids, err);
 }
 
+enum status prompt_begin_with(struct adapted *adapted, const char *instruction, struct error *err)
+{
+    return prompt_add_instruction(adapted->engine->model, &adapted->setting, instruction,
+                                  &adapted->prefix, err);
+}
+
 enum status prompt_begin(struct adapted *adapted, struct error *err)
 {
     struct text instruction = {0};
     prompt_write_instruction(&adapted->setting, adapted->data, &instruction);
-    enum status status = prompt_add_instruction(adapted->engine->model, &adapted->setting,
-                                                text_string(&instruction), &adapted->prefix, err);
+    enum status status = prompt_begin_with(adapted, text_string(&instruction), err);
     text_release(&instruction);
     return status;
+}
+
+enum status prompt_worked_example(struct adapted *adapted, const struct example *example,
+                                  const char *answer, struct error *err)
+{
+    return prompt_add_example(adapted->engine->model, example->input, answer, &adapted->prefix,
+                              err);
 }
 
 enum status prompt_open_request(struct adapted *adapted, struct error *err)

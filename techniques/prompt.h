@@ -24,6 +24,9 @@ enum status prompt_instruction(struct adapted *adapted, const struct material *m
 
 /* The pieces of it, for techniques that put worked examples in between. */
 enum status prompt_begin(struct adapted *adapted, struct error *err);
+enum status prompt_begin_with(struct adapted *adapted, const char *instruction, struct error *err);
+enum status prompt_worked_example(struct adapted *adapted, const struct example *example,
+                                  const char *answer, struct error *err);
 enum status prompt_open_request(struct adapted *adapted, struct error *err);
 
 /* The same on any list of tokens. The system turn holds the setting's system prompt, an empty line
