@@ -190,6 +190,7 @@ void adapted_cool(struct adapted *adapted)
 {
     arena_release(&adapted->cache_arena);
     adapted->prefix_cache = NULL;
+    adapted->prior = NULL; /* it was measured behind that prefix */
 }
 
 void adapted_settle(struct adapted *adapted)
