@@ -13,7 +13,9 @@
 
 #include <cmocka.h>
 
+#include "techniques/calibrate.h"
 #include "techniques/prompt.h"
+#include "techniques/score.h"
 #include "techniques/technique.h"
 #include "techniques/worked.h"
 #include "tests/adapting.h"
@@ -170,6 +172,67 @@ static void test_orders(void **state)
     }
 }
 
+/* ---- Calibration with many labels ----------------------------------------------------------- */
+
+static void encode_all(struct subject *s, struct adapted *adapted, struct sequence **requests,
+                       struct sequence **nothing)
+{
+    const struct example *free_examples[CONTENT_FREE];
+    struct error err;
+    for (size_t i = 0; i < CONTENT_FREE; i++)
+        free_examples[i] = &content_free_examples()[i];
+    assert_int_equal(
+        prompt_encode(adapted, s->examples, s->data.count, false, &s->arena, requests, &err), OK);
+    assert_int_equal(
+        prompt_encode(adapted, free_examples, CONTENT_FREE, false, &s->arena, nothing, &err), OK);
+}
+
+/* Where labels are so many that they are searched, calibration still weighs all of them. */
+static void test_many_labels(void **state)
+{
+    (void)state;
+    enum { MANY = 100 };
+    struct subject s;
+    struct text csv = {0};
+    struct sequence *requests, *nothing;
+    struct scores scores, free_scores;
+    struct error err;
+    text_add(&csv, "text,label\n");
+    for (int l = 0; l < MANY; l++)
+        text_printf(&csv, "row %d,%c%c label\n", l, 'a' + l % 20, 'f' + l / 20);
+    subject_open(&s, text_string(&csv), TASK_CLASSIFICATION, 2);
+    s.model->n_context = 2048;
+    for (int c = 0; c < s.model->output_norm.cols;
+         c++) /* surer, so that a search leaves out more */
+        s.model->output_norm.data[c] *= 4;
+    struct adapted *adapted =
+        subject_adapt(&s, technique_find("zero_shot"), "instruction=x;calibration=contextual");
+    const struct outcome *outcomes = subject_answer(&s, adapted);
+    encode_all(&s, adapted, &requests, &nothing);
+    assert_int_equal(
+        score_labels(adapted, SCORE_WHOLE, requests, s.data.count, &scores, &s.arena, NULL, &err),
+        OK);
+    assert_int_equal(score_labels(adapted, SCORE_WHOLE, nothing, CONTENT_FREE, &free_scores,
+                                  &s.arena, NULL, &err),
+                     OK);
+    size_t labels = s.data.label_count;
+    assert_int_equal(labels, MANY);
+    for (size_t i = 0; i < s.data.count; i++) {
+        double want[MANY], total = 0;
+        for (size_t l = 0; l < labels; l++) {
+            double prior = 0;
+            for (size_t f = 0; f < CONTENT_FREE; f++)
+                prior += exp(free_scores.log_probabilities[f * labels + l]) / CONTENT_FREE;
+            total += want[l] = exp(scores.log_probabilities[i * labels + l]) / prior;
+        }
+        for (size_t l = 0; l < labels; l++)
+            assert_true(fabs(want[l] / total - (double)outcomes[i].probabilities[l]) < 1e-5);
+    }
+    adapted_release(adapted);
+    subject_close(&s);
+    text_release(&csv);
+}
+
 /* ---- Examples for each request -------------------------------------------------------------- */
 
 /* Whatever is found has to fit into half of the context, and beside the request. */
@@ -254,7 +317,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_automatic),   cmocka_unit_test(test_none_fits),
         cmocka_unit_test(test_instruction), cmocka_unit_test(test_orders),
-        cmocka_unit_test(test_room),        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_many_labels), cmocka_unit_test(test_room),
+        cmocka_unit_test(test_costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
