@@ -255,8 +255,10 @@ static void predict(const struct setting *setting, const struct workload *worklo
     double each = workload->input_tokens + workload->answer_tokens;
     double k = worked_expected(setting, workload, USUAL, each);
     double orders = setting_number(setting, "orders"), before = cost->request_tokens;
-    if (is_nearest(setting)) /* read to find the examples, and with them */
-        cost->request_tokens += workload->input_tokens + k * each;
+    bool calibrated = workload->labels && calibration_wanted(setting);
+    if (is_nearest(setting)) /* read to find the examples, behind them, and to calibrate each */
+        cost->request_tokens +=
+            workload->input_tokens + (calibrated ? 1 + CONTENT_FREE : 1) * k * each;
     else
         cost->shared_tokens += k * each;
     cost->shared_tokens *= orders;

@@ -296,8 +296,10 @@ static void test_costs(void **state)
         {"", 0, 20 + 8 * 12, 12},
         {"", 150, 20 + 83 * 12, 12}, /* as many as fit */
         {"k=4;orders=3", 2, 3 * (20 + 4 * 12), 36},
-        {"k=4;selection=nearest", 2, 20, 12 + 10 + 4 * 12},
-        {"k=4;selection=nearest;orders=2", 2, 40, 2 * (12 + 10 + 4 * 12)},
+        {"k=4;selection=nearest", 2, 20, 12 + 10 + 4 * (4 * 12)},
+        {"k=4;selection=nearest", 0, 20, 12 + 10 + 4 * 12},
+        {"k=4;selection=nearest;calibration=none", 2, 20, 12 + 10 + 4 * 12},
+        {"k=4;selection=nearest;orders=2", 2, 40, 2 * (12 + 10 + 4 * (4 * 12))},
     };
     struct subject s;
     subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
