@@ -60,9 +60,7 @@ enum data_family data_family(const char *name, const char *bytes, size_t size, c
     return delimiter == '\t' ? FAMILY_TSV : delimiter ? FAMILY_CSV : FAMILY_UNKNOWN;
 }
 
-/* Files that are data, but not text. */
-static enum status refuse_binary(const char *name, const char *bytes, size_t size,
-                                 struct error *err)
+enum status data_refuse_binary(const char *name, const char *bytes, size_t size, struct error *err)
 {
     static const struct {
         const char *magic;
@@ -88,7 +86,7 @@ static enum status read_rows(struct rows *rows, const char *name, const char *by
 {
     struct dataset *dataset = rows->dataset;
     char delimiter = rows->options->delimiter;
-    enum status status = refuse_binary(rows->name, bytes, size, err);
+    enum status status = data_refuse_binary(rows->name, bytes, size, err);
     if (status)
         return status;
     enum data_family family = data_family(name, bytes, size, delimiter);

@@ -183,6 +183,8 @@ static enum status report_start(const struct row_stream *s, struct error *err)
 static enum status look_at_start(struct row_stream *s, struct error *err)
 {
     enum status status = fill(s, err);
+    if (status == OK)
+        status = data_refuse_binary(s->path, text_string(&s->buffer), s->buffer.length, err);
     if (status != OK)
         return status;
     const char *bytes = text_string(&s->buffer);
