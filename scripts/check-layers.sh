@@ -23,7 +23,8 @@ datasets    base datasets
 techniques  base model datasets techniques
 evaluators  base model datasets techniques evaluators
 reports     base reports evaluators/store.h
-advisor     base model datasets techniques evaluators reports advisor
+artifacts   base model datasets techniques evaluators artifacts
+advisor     base model datasets techniques evaluators reports artifacts advisor
 '
 
 # A library header, and the only files that include it (several rows add up).
@@ -36,6 +37,9 @@ pcre2.h            model/tokenizer.c
 openssl/*          base/hash.c
 jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
 jansson.h          techniques/setting.c evaluators/slots.c reports/read.c
+jansson.h          techniques/interchange.c artifacts/manifest.c artifacts/messages.c
+jansson.h          artifacts/safetensors.c artifacts/peft.c artifacts/prompt.c artifacts/predict.c
+jansson.h          artifacts/examples.c advisor/reopen.c
 cmocka.h           -
 '
 
