@@ -12,6 +12,7 @@
 #ifndef ADVISOR_COMMAND_H
 #define ADVISOR_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "advisor/options.h"
@@ -20,11 +21,14 @@
 
 struct command {
     const char *name;
-    const char *summary;        /* one line, starts with a small letter */
-    const char *operands;       /* for the synopsis: "TECHNIQUE DATA", "[WHAT [NAME]]", "" */
-    size_t fewest, most;        /* operands */
-    const char *help;           /* paragraphs of at most 80 columns */
-    const char *examples;       /* two at least: lines "  # what for" and "  advisor ..." */
+    const char *summary;  /* one line, starts with a small letter */
+    const char *operands; /* for the synopsis: "TECHNIQUE DATA", "[WHAT [NAME]]", "" */
+    size_t fewest, most;  /* operands */
+    const char *help;     /* paragraphs of at most 80 columns */
+    const char *examples; /* two at least: lines "  # what for" and "  advisor ..." */
+    const char *formats;  /* what --format takes here where that is no report: "a|b"; else NULL */
+    const char *format_help;    /* then */
+    bool folder;                /* --output names a folder, which the command looks after */
     const char *const *options; /* names of its options in options.c, ended by NULL; --help apart */
     enum status (*run)(const struct options *options, struct error *err);
 };
@@ -57,6 +61,8 @@ void completion_script(struct text *out);
 enum status recommend_run(const struct options *options, struct error *err);
 enum status trial_run(const struct options *options, struct error *err);
 enum status report_run(const struct options *options, struct error *err);
+enum status export_run(const struct options *options, struct error *err);
+enum status predict_run(const struct options *options, struct error *err);
 enum status list_run(const struct options *options, struct error *err);
 enum status help_run(const struct options *options, struct error *err);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "advisor/command.h"
 #include "advisor/output.h"
 #include "advisor/values.h"
 
@@ -185,10 +186,39 @@ static enum status read_task(struct options *options, const struct option *optio
     return unknown_name(name, value, "task", names, count, err);
 }
 
+/* One of the words in `choices`, "a|b", into a field of `options`. */
+static enum status read_choice(struct options *options, const char *name, const char *value,
+                               const char *what, const char *choices, const char **field,
+                               struct error *err)
+{
+    const char *names[MOST_NAMES];
+    size_t count = 0;
+    for (const char *at = choices; *at && count < MOST_NAMES; count++) {
+        size_t length = strcspn(at, "|");
+        names[count] = arena_strndup(&options->arena, at, length);
+        if (!strcmp(names[count], value)) {
+            *field = names[count];
+            return OK;
+        }
+        at += length + (at[length] == '|');
+    }
+    return unknown_name(name, value, what, names, count, err);
+}
+
+static enum status read_type(struct options *options, const struct option *option, const char *name,
+                             const char *value, struct error *err)
+{
+    (void)option;
+    return read_choice(options, name, value, "type", "f16|f32", &options->weight_type, err);
+}
+
 static enum status read_format(struct options *options, const struct option *option,
                                const char *name, const char *value, struct error *err)
 {
     (void)option;
+    if (options->command->formats)
+        return read_choice(options, name, value, "format", options->command->formats,
+                           &options->format_name, err);
     options->format = report_format_find(value);
     if (options->format)
         return OK;
@@ -204,7 +234,8 @@ static enum status read_json(struct options *options, const struct option *optio
                              const char *value, struct error *err)
 {
     (void)value;
-    return read_format(options, option, name, "json", err);
+    options->json = true;
+    return options->command->formats ? OK : read_format(options, option, name, "json", err);
 }
 
 static enum status read_color(struct options *options, const struct option *option,
@@ -459,6 +490,13 @@ static const struct option table[] = {
      .help = "stop at a row that cannot be used, or leave it out and count it; default error",
      .read = read_on_bad_row},
 
+    {.name = "data",
+     .argument = "FILE",
+     .group = DATA,
+     .help = "where the data of the study are by now; default: where they were",
+     .read = read_string,
+     AT(data_path)},
+
     {.name = "model",
      .argument = "FILE",
      .group = MODEL,
@@ -492,10 +530,21 @@ static const struct option table[] = {
      .read = read_flag,
      AT(fresh)},
 
+    {.name = "type",
+     .argument = "f16|f32",
+     .group = OUTPUT,
+     .help = "how the weights of a whole model are written; default f16",
+     .read = read_type},
+    {.name = "force",
+     .group = OUTPUT,
+     .help = "replace what is there by that name",
+     .read = read_flag,
+     AT(force)},
     {.name = "format",
      .argument = "NAME",
      .group = OUTPUT,
-     .help = "form of the result (see `advisor list formats`); default text",
+     .help = "form of the result (see `advisor list formats`; export and predict have their own); "
+             "default text",
      .read = read_format},
     {.name = "json", .group = OUTPUT, .help = "the same as --format json", .read = read_json},
     {.name = "output",
@@ -578,6 +627,7 @@ void options_default(const struct command *command, struct options *options)
                                 .confidence = 0.8,
                                 .budget_seconds = 600,
                                 .examples = -1,
+                                .weight_type = "f16",
                                 .format = report_format_at(0)};
     arena_init(&options->arena, NULL);
     options->model = default_model(&options->arena);
@@ -612,7 +662,7 @@ enum status options_settle(struct options *options, struct error *err)
     if (!options->threads)
         options->threads = usable_cores();
     enum status status = settle_target(options, err);
-    if (status == OK && options->output)
+    if (status == OK && options->output && !options->command->folder)
         status = options->format->write_files ? output_check_folder(options->output, err)
                                               : output_check(options->output, err);
     return status;

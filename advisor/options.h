@@ -62,10 +62,17 @@ struct options {
     size_t setting_count;
     int64_t examples; /* training examples; -1: all there are */
 
+    /* An export. */
+    const char *data_path;   /* --data: where the data of a study are by now, or NULL */
+    const char *weight_type; /* "f16" or "f32" */
+    bool force;              /* replace what is there */
+
     /* The study and the output. */
     const char *study;                  /* --study as given, or NULL */
     bool fresh;                         /* begin the study anew */
     const struct report_format *format; /* default text */
+    const char *format_name;            /* of a command with formats of its own, or NULL */
+    bool json;                          /* --json */
     const char *output;                 /* -o FILE, or NULL: standard output */
     enum color color;
     bool no_progress, quiet, verbose;

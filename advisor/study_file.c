@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "advisor/allocate.h"
+#include "advisor/reopen.h"
 
 /* ---- Which study it is ---------------------------------------------------------------------- */
 
@@ -41,9 +42,11 @@ static void write_profile(struct study *study)
     struct text text = {0};
     text_printf(&text,
                 "{\"dev_used\":%zu,\"identity\":\"%s\",\"seconds_per_answer\":%.6g,"
-                "\"task\":\"%s\",\"test_used\":%zu}",
+                "\"task\":\"%s\",\"test_used\":%zu,\"reading\":",
                 study->evaluator.dev_count, study->identity, study->seconds_per_answer,
                 task_name(study->data.task), study->evaluator.test_count);
+    study_reading(study->options, &text);
+    text_add(&text, "}");
     study->record.profile = arena_strdup(&study->arena, text_string(&text));
     text_release(&text);
 }

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * advisor export: what a technique learned in a study, as files that load elsewhere.
+ */
+#include <string.h>
+
+#include "advisor/allocate.h"
+#include "advisor/command.h"
+#include "advisor/interrupt.h"
+#include "advisor/output.h"
+#include "advisor/reopen.h"
+#include "artifacts/export.h"
+#include "reports/writer.h"
+
+/* Examples of the proof: answers in words take longer. */
+enum { REPLAYED_LABELS = 64, REPLAYED_TEXTS = 16 };
+
+struct exporting {
+    const struct options *options;
+    struct reopened reopened;
+    struct trial_record trial;
+    struct setting setting;
+    const struct export_format *format;
+    struct adapted *adapted;
+    struct material material;
+    struct kept kept;
+    struct agreement agreement;
+    struct text out;
+};
+
+/* ---- Which trial ---------------------------------------------------------------------------- */
+
+/* USAGE: nothing to export was named; gives what there is. */
+static enum status no_technique(const struct trial_record *trials, size_t count, const char *asked,
+                                struct error *err)
+{
+    struct text names = {0};
+    const struct technique *technique;
+    for (size_t i = 0; (technique = technique_at(i)); i++)
+        if (best_trial(technique, trials, count))
+            text_printf(&names, "%s%s", names.length ? ", " : "", technique->name);
+    if (!names.length)
+        error_set(err, USAGE, "the study has measured nothing yet; run `advisor recommend` first");
+    else if (asked)
+        error_set(err, USAGE, "the study has not measured %s; expected one of %s", asked,
+                  text_string(&names));
+    else
+        error_set(err, USAGE, "the study recommends none; name the technique, one of %s",
+                  text_string(&names));
+    text_release(&names);
+    return USAGE;
+}
+
+static enum status choose_trial(struct exporting *e, struct error *err)
+{
+    struct arena *arena = &e->reopened.arena;
+    struct trial_record *trials;
+    size_t count;
+    const char *asked = e->options->operands[1];
+    const char *name = asked ? asked : study_recommended(&e->reopened);
+    const struct technique *technique = NULL;
+    enum status status = store_trials(e->reopened.store, arena, &trials, &count, err);
+    if (status == OK && asked)
+        status = options_technique("TECHNIQUE", asked, &technique, err);
+    else if (name)
+        technique = technique_find(name);
+    if (status != OK)
+        return status;
+    const struct trial_record *best = technique ? best_trial(technique, trials, count) : NULL;
+    if (!best)
+        return no_technique(trials, count, technique ? technique->name : NULL, err);
+    e->trial = *best;
+    return setting_parse(technique, best->key.setting, &e->setting, arena, err);
+}
+
+/* ---- Which format --------------------------------------------------------------------------- */
+
+/* `kept` is what the prompt is made of, NULL while that is not known. */
+static enum status choose_format(struct exporting *e, const struct kept *kept, struct error *err)
+{
+    const char *name = e->options->format_name;
+    e->format = name ? export_format_find(name) : export_format_for(&e->setting, kept);
+    const char *why = e->format->refuses(&e->setting, kept);
+    if (!why)
+        return OK;
+    struct text names = {0};
+    const struct export_format *format;
+    for (size_t i = 0; (format = export_format_at(i)); i++)
+        if (!format->refuses(&e->setting, kept))
+            text_printf(&names, "%s%s", names.length ? ", " : "", format->name);
+    enum status status =
+        error_set(err, USAGE, "--format %s cannot hold %s: %s; expected one of %s", e->format->name,
+                  e->setting.technique->name, why, text_string(&names));
+    text_release(&names);
+    return status;
+}
+
+/* ---- The original --------------------------------------------------------------------------- */
+
+static enum status recreate(struct exporting *e, struct error *err)
+{
+    struct study *study = &e->reopened.study;
+    const void *artifact = NULL;
+    size_t length = 0;
+    e->material = (struct material){.data = &study->data,
+                                    .rows = study->split.train,
+                                    .count = (size_t)e->trial.key.examples,
+                                    .seed = e->trial.key.seed};
+    if (e->material.count > study->split.train_count)
+        return error_set(err, FAILED,
+                         "%s: the trial used %zu training examples, and the data have %zu now",
+                         study->data.path, e->material.count, study->split.train_count);
+    enum status status =
+        trial_artifact_load(e->reopened.store, e->trial.id, &study->arena, &artifact, &length, err);
+    if (status == OK && export_learns(e->setting.technique) && !artifact)
+        status = error_set(err, FAILED,
+                           "the study did not keep what %s learned (trial %lld), so it cannot be "
+                           "exported; measure it again with `advisor recommend --fresh`",
+                           e->setting.technique->name, (long long)e->trial.id);
+    if (status == OK)
+        status = adapted_create(&e->adapted, study->engine, &e->setting, &e->material, err);
+    if (status == OK && artifact)
+        status = adapted_load(e->adapted, artifact, length, err);
+    if (status == OK && e->setting.technique->keep)
+        status = e->setting.technique->keep(e->adapted, &e->material, &e->kept, &study->arena, err);
+    return status == OK ? choose_format(e, &e->kept, err) : status;
+}
+
+/* ---- The export ----------------------------------------------------------------------------- */
+
+/* The first development examples, with what the trial answered. */
+static enum status take_replay(struct exporting *e, struct replay *replay, struct error *err)
+{
+    struct study *study = &e->reopened.study;
+    struct prediction *predictions;
+    size_t count, most = study->data.label_count ? REPLAYED_LABELS : REPLAYED_TEXTS;
+    enum status status = trial_predictions_get(e->reopened.store, e->trial.id, SIDE_DEV,
+                                               &study->arena, &predictions, &count, err);
+    if (status != OK)
+        return status;
+    count = count < most ? count : most;
+    const struct example **examples = arena_alloc(&study->arena, (count + 1) * sizeof *examples);
+    for (size_t i = 0; i < count; i++) {
+        if (predictions[i].example < 0 || (size_t)predictions[i].example >= study->data.count)
+            return error_set(err, FAILED, "%s: an answer belongs to no row of the data",
+                             store_path(e->reopened.store));
+        examples[i] = &study->data.examples[predictions[i].example];
+    }
+    *replay = (struct replay){examples, predictions, count};
+    return OK;
+}
+
+static struct manifest facts_of(const struct trial_record *trial)
+{
+    bool tested = trial->test_metric.known;
+    return (struct manifest){.metric = trial->metric_name,
+                             .value = trial->metric.value,
+                             .low = trial->low.value,
+                             .high = trial->high.value,
+                             .measured_on = (size_t)trial->dev_predictions,
+                             .test = trial->test_metric.value,
+                             .tested_on = tested ? (size_t)trial->test_predictions : 0,
+                             .advisor = ADVISOR_VERSION};
+}
+
+static enum status make(struct exporting *e, struct progress *progress, struct error *err)
+{
+    const struct options *options = e->options;
+    const struct deadline deadline = {.signal = interrupt_flag()};
+    bool f32 = !strcmp(options->weight_type, "f32");
+    struct export_request request = {.format = e->format,
+                                     .adapted = e->adapted,
+                                     .material = &e->material,
+                                     .kept = e->kept,
+                                     .type = f32 ? WEIGHTS_F32 : WEIGHTS_F16,
+                                     .facts = facts_of(&e->trial),
+                                     .folder = options->output,
+                                     .replace = options->force,
+                                     .threads = options->threads,
+                                     .deadline = &deadline};
+    enum status status = take_replay(e, &request.replay, err);
+    if (status != OK)
+        return status;
+    progress_update(progress, e->setting.technique->name, "export and proof", 0, 0, 0, 0);
+    return export_make(&request, &e->agreement, err);
+}
+
+static void describe(struct exporting *e)
+{
+    const struct trial_record *t = &e->trial;
+    text_printf(&e->out, "%s (%lld examples, %s %.3f [%.3f, %.3f]) as %s: %s\n",
+                e->setting.technique->name, (long long)t->key.examples, t->metric_name,
+                t->metric.value, t->low.value, t->high.value, e->format->name, e->options->output);
+    text_add(&e->out, "read back and replayed: ");
+    agreement_text(&e->agreement, &e->out);
+    text_add(&e->out, "\n");
+}
+
+static void describe_json(struct exporting *e)
+{
+    struct writer w = writer_begin(&e->out);
+    write_object(&w, NULL);
+    write_integer(&w, "schema", 1);
+    write_string(&w, "export", e->options->output);
+    write_string(&w, "technique", e->setting.technique->name);
+    write_string(&w, "format", e->format->name);
+    write_integer(&w, "examples", e->trial.key.examples);
+    write_string(&w, "metric_name", e->trial.metric_name);
+    write_measured(&w, "metric", e->trial.metric);
+    write_measured(&w, "low", e->trial.low);
+    write_measured(&w, "high", e->trial.high);
+    write_object(&w, "replayed");
+    write_integer(&w, "examples", (int64_t)e->agreement.count);
+    write_integer(&w, "equal", (int64_t)e->agreement.equal);
+    write_integer(&w, "as_good_as_tied", (int64_t)e->agreement.close);
+    write_number(&w, "largest_probability_difference", e->agreement.largest);
+    write_object_end(&w);
+    write_object_end(&w);
+    writer_end(&w);
+}
+
+static enum status run(struct exporting *e, struct progress *progress, struct error *err)
+{
+    enum status status;
+    if ((status = study_reopen(&e->reopened, e->options->operands[0], e->options, err)) ||
+        (status = choose_trial(e, err)) || (status = choose_format(e, NULL, err)) ||
+        (status = study_reopen_load(&e->reopened, progress, err)) || (status = recreate(e, err)) ||
+        (status = make(e, progress, err)))
+        return status;
+    if (e->options->json)
+        describe_json(e);
+    else
+        describe(e);
+    return OK;
+}
+
+enum status export_run(const struct options *options, struct error *err)
+{
+    struct progress progress;
+    struct exporting e = {.options = options, .reopened = {.study = {.lock = -1}}};
+    if (!options->output)
+        return error_set(err, USAGE, "export needs a folder to write; expected --output FOLDER");
+    enum status status = folder_check(options->output, options->force, err);
+    if (status != OK)
+        return status;
+    interrupt_install();
+    progress_open(&progress, options);
+    status = run(&e, &progress, err);
+    progress_clear(&progress);
+    adapted_release(e.adapted);
+    study_reopen_close(&e.reopened);
+    struct options to_stdout = *options;
+    to_stdout.output = NULL;
+    if (status == OK)
+        status = output_write(&to_stdout, &e.out, err);
+    text_release(&e.out);
+    return status;
+}
