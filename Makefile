@@ -26,7 +26,7 @@ PREFIX   ?= /usr/local
 VERSION  := 0.1.0
 MODEL    ?=
 
-FOLDERS  := base model datasets techniques evaluators reports advisor
+FOLDERS  := base model datasets techniques evaluators reports artifacts advisor
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 LIBS     := -lopenblas -lsqlite3 -lcsv -ljansson -lpcre2-8 -lcrypto -lpthread -lm
 BUILD    ?= build
@@ -91,6 +91,11 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libadvisor.a
 	@mkdir -p $(@D)
 	$(QUIETLY)$(COMPILE) $(DEPENDS) $(LDFLAGS) -o $@ $< $(BUILD)/libadvisor.a $(LIBS)
 
+# Programs that make what the scripts of tests/parity check; run by hand.
+$(BUILD)/parity/%: tests/parity/%.c $(BUILD)/libadvisor.a
+	@mkdir -p $(@D)
+	$(QUIETLY)$(COMPILE) $(DEPENDS) $(LDFLAGS) -o $@ $< $(BUILD)/libadvisor.a $(LIBS)
+
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/libadvisor.a
 	@mkdir -p $(@D)
 	$(QUIETLY)$(COMPILE) $(DEPENDS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(BUILD)/libadvisor.a $(LIBS)
@@ -151,7 +156,7 @@ bench:
 GCC     ?= gcc
 CLANG   ?= clang
 STRICT   = $(DIALECT) -Werror -fopenmp-simd $(if $(filter %_double.c,$<),-DADVISOR_DOUBLE)
-CHECKED := $(SOURCES) $(wildcard advisor/main.c tests/*.c tests/bench/*.c tests/fuzz/*.c)
+CHECKED := $(SOURCES) $(wildcard advisor/main.c tests/*.c tests/bench/*.c tests/fuzz/*.c tests/parity/*.c)
 HEADERS := $(wildcard $(FOLDERS:%=%/*.h) tests/*.h tests/*/*.h)
 
 check:
@@ -253,4 +258,4 @@ help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 -include $(wildcard $(foreach f,obj double check,$(BUILD)/$(f)/*/*.d $(BUILD)/$(f)/*/*/*.d) \
-	$(foreach f,tests bench fuzz,$(BUILD)/$(f)/*.d))
+	$(foreach f,tests bench fuzz parity,$(BUILD)/$(f)/*.d))

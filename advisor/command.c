@@ -46,7 +46,13 @@ static const char *const check_options[] = {
     "test",   "model", "threads",     "study",     "format",  "json",     "output",
     "also",   "color", "no-progress", "quiet",     "verbose", NULL};
 
-static const char *const check_formats[] = {"text", "json", "junit", "markdown", NULL};
+static const char *const export_options[] = {"data",        "test",   "model",   "threads", "type",
+                                             "force",       "format", "json",    "output",  "color",
+                                             "no-progress", "quiet",  "verbose", NULL};
+
+static const char *const predict_options[] = {
+    "input", "delimiter", "on-bad-row", "model",       "threads", "force",   "format",
+    "json",  "output",    "color",      "no-progress", "quiet",   "verbose", NULL};
 
 static const char *const list_options[] = {"format", "json",    "output", "color",
                                            "quiet",  "verbose", NULL};
@@ -196,8 +202,57 @@ static const struct command table[] = {
                  "  # What was trained on more data, by language\n"
                  "  advisor check golden.json --study new.db --test golden.csv --slice language\n",
      .options = check_options,
-     .formats = check_formats,
+     .formats = "text|json|junit|markdown",
+     .format_help = "text, json, junit or markdown; default text",
      .run = check_run},
+    {.name = "export",
+     .summary = "put what a technique learned into files that load elsewhere",
+     .operands = "STUDY [TECHNIQUE]",
+     .fewest = 1,
+     .most = 2,
+     .help = "Writes the folder of --output with what TECHNIQUE learned in the study, by\n"
+             "default the one it recommends, and a manifest: model, data, settings, the\n"
+             "exact prompt, what was measured. STUDY is a study file or the name of a\n"
+             "study in your store.\n"
+             "\n"
+             "Formats: peft is a folder for PEFT, gguf a LoRA adapter for llama.cpp,\n"
+             "merged-gguf a whole model with the result folded in, prompt the prompt as\n"
+             "text and messages, and adapter holds any technique in safetensors.\n"
+             "\n"
+             "Before the folder gets its name it is read back and answers development\n"
+             "examples of the study; where it does not answer like the original, nothing\n"
+             "is left (exit status 1).\n",
+     .examples = "  # The recommended technique, in the format that most programs read\n"
+                 "  advisor export demo-tickets-272c5b7f -o tickets\n"
+                 "  # LoRA for llama.cpp, as an adapter and as a whole model\n"
+                 "  advisor export study.db lora --format gguf -o adapter\n"
+                 "  advisor export study.db lora --format merged-gguf -o model\n",
+     .formats = "peft|gguf|merged-gguf|prompt|adapter",
+     .format_help = "peft, gguf, merged-gguf, prompt or adapter; default: the first of them "
+                    "that can hold the technique",
+     .folder = true,
+     .options = export_options,
+     .run = export_run},
+    {.name = "predict",
+     .summary = "label a file of inputs with an export",
+     .operands = "EXPORT INPUTS",
+     .fewest = 2,
+     .most = 2,
+     .help = "Answers every row of INPUTS (CSV, TSV or JSONL) with what `advisor export`\n"
+             "wrote into the folder EXPORT. The output has a row for each: its line in\n"
+             "INPUTS, the label, its probability and that of every other label, or the\n"
+             "answer in words.\n"
+             "\n"
+             "Ctrl-C, kill or a power cut lose nothing that was finished: it stands in\n"
+             "OUTPUT.partial, and the same command goes on there.\n",
+     .examples = "  # Label a file\n"
+                 "  advisor predict tickets inputs.csv -o labels.csv\n"
+                 "  # Another column, as JSON lines, on standard output\n"
+                 "  advisor predict tickets inputs.csv --input body --format jsonl\n",
+     .formats = "csv|jsonl",
+     .format_help = "csv or jsonl; default: by the name of the output, else csv",
+     .options = predict_options,
+     .run = predict_run},
     {.name = "list",
      .summary = "what there is: techniques, formats, metrics, rules, facts",
      .operands = "[WHAT [NAME]]",

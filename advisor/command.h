@@ -12,6 +12,7 @@
 #ifndef ADVISOR_COMMAND_H
 #define ADVISOR_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "advisor/options.h"
@@ -20,14 +21,15 @@
 
 struct command {
     const char *name;
-    const char *summary;        /* one line, starts with a small letter */
-    const char *operands;       /* for the synopsis: "TECHNIQUE DATA", "[WHAT [NAME]]", "" */
-    size_t fewest, most;        /* operands */
-    const char *help;           /* paragraphs of at most 80 columns */
-    const char *examples;       /* two at least: lines "  # what for" and "  advisor ..." */
+    const char *summary;  /* one line, starts with a small letter */
+    const char *operands; /* for the synopsis: "TECHNIQUE DATA", "[WHAT [NAME]]", "" */
+    size_t fewest, most;  /* operands */
+    const char *help;     /* paragraphs of at most 80 columns */
+    const char *examples; /* two at least: lines "  # what for" and "  advisor ..." */
+    const char *formats;  /* what --format takes here where that is no report: "a|b"; else NULL */
+    const char *format_help;    /* then */
+    bool folder;                /* --output names a folder, which the command looks after */
     const char *const *options; /* names of its options in options.c, ended by NULL; --help apart */
-    const char *const *formats; /* for --format, ended by NULL, the default first; NULL: those of
-                                   reports */
     enum status (*run)(const struct options *options, struct error *err);
 };
 
@@ -63,6 +65,8 @@ enum status profile_run(const struct options *options, struct error *err);
 enum status advise_run(const struct options *options, struct error *err);
 enum status bless_run(const struct options *options, struct error *err);
 enum status check_run(const struct options *options, struct error *err);
+enum status export_run(const struct options *options, struct error *err);
+enum status predict_run(const struct options *options, struct error *err);
 enum status list_run(const struct options *options, struct error *err);
 enum status help_run(const struct options *options, struct error *err);
 

@@ -2,6 +2,7 @@
  *
  * `help`, `--help` and `--version`; declared in advisor/command.h.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "advisor/command.h"
@@ -48,7 +49,7 @@ void help_overview(struct text *out)
                   "kept).\n");
 }
 
-static void write_option(const struct option *option, struct text *out)
+static void write_option(const struct option *option, const char *help, struct text *out)
 {
     size_t start = out->length;
     if (option->letter)
@@ -58,7 +59,7 @@ static void write_option(const struct option *option, struct text *out)
     text_printf(out, "--%s%s%s", option->name, option->argument ? " " : "",
                 option->argument ? option->argument : "");
     move_to(out, (int)(out->length - start), TEXT_COLUMN);
-    plain_wrap(out, option->help, TEXT_COLUMN, TEXT_COLUMN, WIDTH);
+    plain_wrap(out, help, TEXT_COLUMN, TEXT_COLUMN, WIDTH);
     text_add(out, "\n");
 }
 
@@ -72,7 +73,12 @@ static void write_options(const struct command *command, struct text *out)
         if (strcmp(group, option->group) != 0)
             text_printf(out, "\n%s:\n", option->group);
         group = option->group;
-        write_option(option, out);
+        const char *help = option->help;
+        if (command->formats && !strcmp(option->name, "format"))
+            help = command->format_help;
+        else if (command->folder && !strcmp(option->name, "output"))
+            help = "the folder to write; needed";
+        write_option(option, help, out);
     }
     text_add(out, *group ? "" : "\nOptions:\n");
     text_add(out, "  -h, --help                 this text\n");

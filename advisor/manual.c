@@ -148,8 +148,16 @@ static void add_word(struct text *out, const char *word)
 
 static void add_formats(struct text *out)
 {
+    const struct command *command;
     for (size_t i = 0; report_format_at(i); i++)
         add_word(out, report_format_at(i)->name);
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        const char *names = command->formats ? command->formats : "";
+        for (size_t length; *names; names += length + (names[length] == '|')) {
+            length = strcspn(names, "|");
+            text_printf(out, " %.*s", (int)length, names);
+        }
+    }
 }
 
 static void add_metrics(struct text *out)

@@ -190,18 +190,30 @@ static enum status read_task(struct options *options, const struct option *optio
     return unknown_name(name, value, "task", names, count, err);
 }
 
-/* A format of the command itself. */
-static enum status read_own_format(struct options *options, const char *name, const char *value,
-                                   struct error *err)
+/* One of the words in `choices`, "a|b", into a field of `options`. */
+static enum status read_choice(struct options *options, const char *name, const char *value,
+                               const char *what, const char *choices, const char **field,
+                               struct error *err)
 {
-    const char *const *names = options->command->formats;
+    const char *names[MOST_NAMES];
     size_t count = 0;
-    for (; names[count]; count++)
-        if (!strcmp(names[count], value))
-            options->format_name = names[count];
-    return options->format_name && !strcmp(options->format_name, value)
-               ? OK
-               : unknown_name(name, value, "format", names, count, err);
+    for (const char *at = choices; *at && count < MOST_NAMES; count++) {
+        size_t length = strcspn(at, "|");
+        names[count] = arena_strndup(&options->arena, at, length);
+        if (!strcmp(names[count], value)) {
+            *field = names[count];
+            return OK;
+        }
+        at += length + (at[length] == '|');
+    }
+    return unknown_name(name, value, what, names, count, err);
+}
+
+static enum status read_type(struct options *options, const struct option *option, const char *name,
+                             const char *value, struct error *err)
+{
+    (void)option;
+    return read_choice(options, name, value, "type", "f16|f32", &options->weight_type, err);
 }
 
 static enum status read_format(struct options *options, const struct option *option,
@@ -209,7 +221,8 @@ static enum status read_format(struct options *options, const struct option *opt
 {
     (void)option;
     if (options->command->formats)
-        return read_own_format(options, name, value, err);
+        return read_choice(options, name, value, "format", options->command->formats,
+                           &options->format_name, err);
     options->format = report_format_find(value);
     if (options->format)
         return OK;
@@ -225,7 +238,11 @@ static enum status read_json(struct options *options, const struct option *optio
                              const char *value, struct error *err)
 {
     (void)value;
-    return read_format(options, option, name, "json", err);
+    const char *own = options->command->formats;
+    options->json = true;
+    if (own && read_choice(options, name, "json", "format", own, &options->format_name, NULL) != OK)
+        return OK; /* what the command tells, not what it writes, is JSON then */
+    return own ? OK : read_format(options, option, name, "json", err);
 }
 
 static enum status read_color(struct options *options, const struct option *option,
@@ -686,10 +703,22 @@ static const struct option table[] = {
      .read = read_flag,
      AT(fresh)},
 
+    {.name = "type",
+     .argument = "f16|f32",
+     .group = OUTPUT,
+     .help = "how the weights of a whole model are written; default f16",
+     .read = read_type},
+    {.name = "force",
+     .group = OUTPUT,
+     .help = "replace what is there by that name",
+     .read = read_flag,
+     AT(force)},
     {.name = "format",
      .argument = "NAME",
      .group = OUTPUT,
-     .help = "form of the result (see `advisor list formats`); default text",
+     .help = "form of the result (see `advisor list formats`; check, export and predict have their "
+             "own); "
+             "default text",
      .read = read_format},
     {.name = "json", .group = OUTPUT, .help = "the same as --format json", .read = read_json},
     {.name = "output",
@@ -704,11 +733,6 @@ static const struct option table[] = {
      .group = OUTPUT,
      .help = "write the result in this format too; may be given several times",
      .read = read_also},
-    {.name = "force",
-     .group = OUTPUT,
-     .help = "replace a file that is there",
-     .read = read_flag,
-     AT(force)},
     {.name = "color",
      .argument = "WHEN",
      .group = OUTPUT,
@@ -783,6 +807,7 @@ void options_default(const struct command *command, struct options *options)
                                 .budget_seconds = 600,
                                 .examples = -1,
                                 .margin = 0.02,
+                                .weight_type = "f16",
                                 .format = report_format_at(0)};
     arena_init(&options->arena, NULL);
     options->model = default_model(&options->arena);
@@ -817,7 +842,7 @@ enum status options_settle(struct options *options, struct error *err)
     if (!options->threads)
         options->threads = usable_cores();
     enum status status = settle_target(options, err);
-    if (status == OK && options->output)
+    if (status == OK && options->output && !options->command->folder)
         status = options->format->write_files ? output_check_folder(options->output, err)
                                               : output_check(options->output, err);
     return status;

@@ -75,15 +75,19 @@ struct options {
     const char *artifact_path;         /* --artifact, or NULL */
     const char *slice;                 /* --slice, or NULL */
     double margin;                     /* 0 .. 0.5, in the unit of the metric; default 0.02 */
-    bool shared, force;
+    bool shared;
     const char **also; /* --also, in turn: "FORMAT=FILE", which the command checks */
     size_t also_count;
+    /* An export. */
+    const char *weight_type; /* "f16" or "f32" */
+    bool force;              /* replace what is there */
 
     /* The study and the output. */
     const char *study;                  /* --study as given, or NULL */
     bool fresh;                         /* begin the study anew */
     const struct report_format *format; /* default text */
-    const char *format_name;            /* --format of a command with formats of its own, or NULL */
+    const char *format_name;            /* of a command with formats of its own, or NULL */
+    bool json;                          /* --json */
     const char *output;                 /* -o FILE, or NULL: standard output */
     enum color color;
     bool no_progress, quiet, verbose;

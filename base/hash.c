@@ -73,6 +73,28 @@ enum status hash_file(const char *path, char hex[HASH_HEX], struct error *err)
     return status;
 }
 
+void hasher_begin(struct hasher *hasher)
+{
+    hasher->state = EVP_MD_CTX_new();
+    hasher->failed = !hasher->state || EVP_DigestInit_ex(hasher->state, EVP_sha256(), NULL) != 1;
+}
+
+void hasher_update(struct hasher *hasher, const void *bytes, size_t size)
+{
+    if (!hasher->failed && size && EVP_DigestUpdate(hasher->state, bytes, size) != 1)
+        hasher->failed = true;
+}
+
+enum status hasher_finish(struct hasher *hasher, char *hex, struct error *err)
+{
+    enum status status = OK;
+    if (hex)
+        status = hasher->failed ? library_error(err) : digest_to_hex(hasher->state, hex, err);
+    EVP_MD_CTX_free(hasher->state);
+    *hasher = (struct hasher){0};
+    return status;
+}
+
 /* The finisher of SplitMix64. */
 uint64_t hash_quick_u64(uint64_t key)
 {

@@ -6,6 +6,7 @@
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,17 @@ enum { HASH_HEX = 65 }; /* 64 hexadecimal digits and the terminator */
 /* SHA-256 in lower-case hexadecimal digits. FAILED when the file cannot be read. */
 enum status hash_file(const char *path, char hex[HASH_HEX], struct error *err);
 enum status hash_bytes(const void *bytes, size_t size, char hex[HASH_HEX], struct error *err);
+
+/* The same piece by piece: begin, any number of updates, then finish, which also releases it (`hex`
+ * NULL: only that). A failure in between is kept and told by finish. */
+struct hasher {
+    void *state; /* of the library; NULL before begin and after finish */
+    bool failed;
+};
+
+void hasher_begin(struct hasher *hasher);
+void hasher_update(struct hasher *hasher, const void *bytes, size_t size);
+enum status hasher_finish(struct hasher *hasher, char *hex, struct error *err);
 
 /* Spreads a key over 64 bits; for tables in memory only, as it withstands no attack. */
 uint64_t hash_quick(const void *bytes, size_t size);

@@ -21,6 +21,7 @@ struct reader {
     const char *name;
     size_t field_limit;
     size_t row_limit;
+    size_t skipped_lines; /* behind the header */
     const struct csv_handler *handler;
     struct csv_parser parser;
 
@@ -161,6 +162,7 @@ static enum status deliver_row(struct reader *reader, struct error *err)
     if (reader->columns == 0) {
         enum status status = check_header(reader, err);
         reader->columns = reader->count;
+        reader->line += reader->skipped_lines;
         return status ? status : reader->handler->header(reader->handler->context, &record, err);
     }
     if (reader->count != reader->columns)
@@ -350,6 +352,7 @@ enum status csv_read(const char *name, const char *bytes, size_t size,
     struct reader reader = {.name = name,
                             .field_limit = o.field_limit ? o.field_limit : CSV_FIELD_LIMIT,
                             .row_limit = o.row_limit ? o.row_limit : CSV_ROW_LIMIT,
+                            .skipped_lines = o.skipped_lines,
                             .handler = handler};
     if (csv_init(&reader.parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL | CSV_REPALL_NL))
         return error_set(err, FAILED, "%s: the CSV parser could not be started.", name);

@@ -43,6 +43,8 @@ struct csv_options {
     char delimiter;     /* 0: ','; an ASCII character, not a quote or line end */
     size_t field_limit; /* bytes; 0: CSV_FIELD_LIMIT */
     size_t row_limit;   /* bytes; 0: CSV_ROW_LIMIT */
+    size_t
+        skipped_lines; /* of the file, between the header and the first row given; for messages */
 };
 
 /* Reads the whole of `bytes`. Status BAD_DATA besides bad rows: no header (empty file, or a blank

@@ -15,9 +15,6 @@
 #include "datasets/rows.h"
 #include "datasets/task.h"
 
-/* What a file is, before it is read. */
-enum family { FAMILY_UNKNOWN, FAMILY_CSV, FAMILY_TSV, FAMILY_JSON };
-
 const char *data_format_name(enum data_format format)
 {
     static const char *const names[] = {"CSV", "TSV", "JSONL", "JSON"};
@@ -44,11 +41,11 @@ static bool has_extension(const char *name, const char *extension)
     return true;
 }
 
-static enum family family_of(const char *name, const char *bytes, size_t size, char delimiter)
+enum data_family data_family(const char *name, const char *bytes, size_t size, char delimiter)
 {
     static const struct {
         const char *extension;
-        enum family family;
+        enum data_family family;
     } known[] = {{".csv", FAMILY_CSV},    {".tsv", FAMILY_TSV},     {".tab", FAMILY_TSV},
                  {".jsonl", FAMILY_JSON}, {".ndjson", FAMILY_JSON}, {".json", FAMILY_JSON}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -63,9 +60,7 @@ static enum family family_of(const char *name, const char *bytes, size_t size, c
     return delimiter == '\t' ? FAMILY_TSV : delimiter ? FAMILY_CSV : FAMILY_UNKNOWN;
 }
 
-/* Files that are data, but not text. */
-static enum status refuse_binary(const char *name, const char *bytes, size_t size,
-                                 struct error *err)
+enum status data_refuse_binary(const char *name, const char *bytes, size_t size, struct error *err)
 {
     static const struct {
         const char *magic;
@@ -91,10 +86,10 @@ static enum status read_rows(struct rows *rows, const char *name, const char *by
 {
     struct dataset *dataset = rows->dataset;
     char delimiter = rows->options->delimiter;
-    enum status status = refuse_binary(rows->name, bytes, size, err);
+    enum status status = data_refuse_binary(rows->name, bytes, size, err);
     if (status)
         return status;
-    enum family family = family_of(name, bytes, size, delimiter);
+    enum data_family family = data_family(name, bytes, size, delimiter);
     if (family == FAMILY_UNKNOWN)
         return error_set(err, BAD_DATA,
                          "%s: the name does not tell the format; rename the file to .csv, .tsv, "
@@ -232,7 +227,7 @@ static enum status fill(struct rows *rows, const char *name, const char *bytes, 
         return status;
     hand_over_skipped(rows);
     if (dataset->count == 0)
-        return report_no_rows(dataset, err);
+        return rows->options->part ? OK : report_no_rows(dataset, err);
     status = labels_build(dataset, rows->options->like, err);
     if (status)
         return status;

@@ -135,6 +135,9 @@ struct dataset_options {
                                  * label table, its columns where they exist here too. A label it
                                  * does not have is an error. Nothing of it is kept. */
     bool inputs_only;           /* targets are neither needed nor read: for prediction */
+    bool part;                  /* the bytes are a part of a file (datasets/stream.h): they may hold
+                                 * no usable row, and before them, behind the header of a table, */
+    size_t skipped_lines;       /* so many lines are missing */
     size_t field_limit;         /* bytes; 0: 1 MiB */
     size_t row_limit;           /* bytes; 0: 16 MiB */
 };

@@ -239,7 +239,8 @@ enum status jsonl_read(const char *name, const char *bytes, size_t size, size_t 
     if (first == size)
         return error_set(err, BAD_DATA, "%s: the file is empty; at least one record is needed.",
                          name);
-    struct reader reader = {name, row_limit ? row_limit : JSONL_ROW_LIMIT, handler, 0, 0, 0};
+    struct reader reader = {
+        name, row_limit ? row_limit : JSONL_ROW_LIMIT, handler, handler->skipped_lines, 0, 0};
     bool array = bytes[first] == '[';
     if (is_array)
         *is_array = array;

@@ -26,6 +26,7 @@ struct jsonl_handler {
      * that is not an object, a line over the limit, a blank line between records. `reason` is a
      * finished sentence. NULL: such a record is an error. */
     enum status (*bad_record)(void *context, size_t line, const char *reason, struct error *err);
+    size_t skipped_lines; /* of the file, before the bytes given (JSONL only); for messages */
 };
 
 enum { JSONL_ROW_LIMIT = 16 << 20 }; /* bytes */

@@ -252,7 +252,8 @@ static enum status take_bad_record(void *context, size_t line, const char *reaso
 
 enum status rows_read_json(struct rows *rows, const char *bytes, size_t size, struct error *err)
 {
-    struct jsonl_handler handler = {rows, take_record, take_bad_record};
+    struct jsonl_handler handler = {rows, take_record, take_bad_record,
+                                    rows->options->skipped_lines};
     bool is_array = false;
     enum status status =
         jsonl_read(rows->name, bytes, size, rows->options->row_limit, &handler, &is_array, err);

@@ -13,6 +13,15 @@
 #include "datasets/columns.h"
 #include "datasets/dataset.h"
 
+/* What a file is, before it is read: by its name, else by its first character or a delimiter given.
+ */
+enum data_family { FAMILY_UNKNOWN, FAMILY_CSV, FAMILY_TSV, FAMILY_JSON };
+
+enum data_family data_family(const char *name, const char *bytes, size_t size, char delimiter);
+
+/* BAD_DATA for files that are data, but not text: compressed, Excel, Parquet and the like. */
+enum status data_refuse_binary(const char *name, const char *bytes, size_t size, struct error *err);
+
 struct rows {
     const char *name;                      /* of the file, in messages */
     const struct dataset_options *options; /* never NULL */

@@ -85,7 +85,7 @@ enum status rows_read_table(struct rows *rows, const char *bytes, size_t size, c
                             struct error *err)
 {
     const struct dataset_options *o = rows->options;
-    struct csv_options options = {delimiter, o->field_limit, o->row_limit};
+    struct csv_options options = {delimiter, o->field_limit, o->row_limit, o->skipped_lines};
     struct csv_handler handler = {rows, take_header, take_record, take_bad_record};
     return csv_read(rows->name, bytes, size, &options, &handler, err);
 }

@@ -53,8 +53,9 @@ static const struct value_type {
 /* A value is an array, or an array of one: `items` holds `count` items of type `type`. */
 struct pair {
     const char *key;
-    uint64_t offset; /* of the value, from the start of the file */
-    void *items;     /* numbers as in the file, or struct gguf_string */
+    uint64_t start, end; /* of the whole entry, from the start of the file */
+    uint64_t offset;     /* of the value, likewise */
+    void *items;         /* numbers as in the file, or struct gguf_string */
     size_t count;
     int type;
     bool array;
@@ -480,6 +481,7 @@ static enum status take_items(struct reader *reader, struct pair *pair, struct e
 
 static enum status take_pair(struct reader *reader, struct pair *pair, struct error *err)
 {
+    pair->start = reader->at;
     enum status status = take_key(reader, &pair->key, err);
     if (!status)
         status = take_value_type(reader, pair->key, &pair->type, err);
@@ -489,6 +491,7 @@ static enum status take_pair(struct reader *reader, struct pair *pair, struct er
         status = take_array_header(reader, pair, err);
     if (!status)
         status = take_items(reader, pair, err);
+    pair->end = reader->at;
     return status;
 }
 
@@ -1170,6 +1173,34 @@ enum status gguf_f32_array(const struct gguf *gguf, const char *key, const float
 }
 
 /* ---- Tensors -------------------------------------------------------------------------------- */
+
+size_t gguf_pair_count(const struct gguf *gguf)
+{
+    return gguf->n_pairs;
+}
+
+const char *gguf_pair_key(const struct gguf *gguf, size_t index)
+{
+    return gguf->pairs[index].key;
+}
+
+enum status gguf_pair_bytes(const struct gguf *gguf, size_t index, struct text *out,
+                            struct error *err)
+{
+    const struct pair *pair = &gguf->pairs[index];
+    size_t length = (size_t)(pair->end - pair->start);
+    char *bytes = memory_alloc(length);
+    enum status status = fetch(gguf, pair->start, bytes, length, err);
+    if (!status)
+        text_append(out, bytes, length);
+    free(bytes);
+    return status;
+}
+
+uint64_t gguf_alignment(const struct gguf *gguf)
+{
+    return gguf->alignment;
+}
 
 size_t gguf_tensor_count(const struct gguf *gguf)
 {

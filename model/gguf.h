@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "model/quant.h"
 
 struct gguf;
@@ -106,6 +107,15 @@ enum status gguf_i32_array(const struct gguf *gguf, const char *key, const int32
                            size_t *count, struct error *err);
 enum status gguf_f32_array(const struct gguf *gguf, const char *key, const float **items,
                            size_t *count, struct error *err);
+
+/* The pairs in the order of the file, for copying them: the key, and the bytes of the whole entry
+ * (key, type and value) as the file has them, appended to `out`. */
+size_t gguf_pair_count(const struct gguf *gguf);
+const char *gguf_pair_key(const struct gguf *gguf, size_t index);
+enum status gguf_pair_bytes(const struct gguf *gguf, size_t index, struct text *out,
+                            struct error *err);
+
+uint64_t gguf_alignment(const struct gguf *gguf); /* of tensor data, in bytes */
 
 /* ---- Tensors -------------------------------------------------------------------------------- */
 

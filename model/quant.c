@@ -45,6 +45,27 @@ float quant_half_to_float(uint16_t half)
     return float_of_bits(bits | (half & 0x8000u) << 16);
 }
 
+/* A subnormal half is a multiple of 2^-24, which is the last place of a float from 0.5 to 1, so
+ * that adding 0.5 rounds; for a normal one 13 bits of the fraction are rounded away. */
+uint16_t quant_float_to_half(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t sign = bits >> 16 & 0x8000u;
+    bits &= 0x7FFFFFFFu;
+    if (bits > 0x7F800000u)
+        return (uint16_t)(sign | 0x7E00u); /* NaN */
+    if (bits >= 0x477FF000u)               /* 65520 and more round to 2^16 */
+        return (uint16_t)(sign | 0x7C00u);
+    if (bits < 0x38800000u) { /* below 2^-14 */
+        float rounded = float_of_bits(bits) + 0.5f;
+        memcpy(&bits, &rounded, sizeof bits);
+        return (uint16_t)(sign | (bits - 0x3F000000u));
+    }
+    bits += 0xFFFu + (bits >> 13 & 1);
+    return (uint16_t)(sign | ((bits >> 13) - (112u << 10)));
+}
+
 static float load_half(const uint8_t *bytes)
 {
 #ifdef __F16C__

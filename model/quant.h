@@ -34,6 +34,9 @@ const char *quant_supported(void);
 
 float quant_half_to_float(uint16_t half);
 
+/* Rounded to nearest, ties to even (IEEE 754); what is too large becomes an infinity. */
+uint16_t quant_float_to_half(float value);
+
 /* True when all `count` values are finite; otherwise `*first` (may be NULL) is the first that is
  * not. */
 bool quant_finite(const float *values, size_t count, size_t *first);

@@ -23,7 +23,8 @@ datasets    base datasets
 techniques  base model datasets techniques
 evaluators  base model datasets techniques evaluators
 reports     base reports evaluators/store.h evaluators/guard.h
-advisor     base model datasets techniques evaluators reports advisor
+artifacts   base model datasets techniques evaluators artifacts
+advisor     base model datasets techniques evaluators reports artifacts advisor
 '
 
 # A library header, and the only files that include it (several rows add up).
@@ -38,6 +39,9 @@ jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
 jansson.h          techniques/setting.c evaluators/slots.c reports/read.c
 jansson.h          advisor/reading.c advisor/reopen.c
 jansson.h          advisor/baseline.c
+jansson.h          techniques/interchange.c artifacts/manifest.c artifacts/messages.c
+jansson.h          artifacts/safetensors.c artifacts/peft.c artifacts/prompt.c artifacts/predict.c
+jansson.h          artifacts/examples.c
 cmocka.h           -
 '
 

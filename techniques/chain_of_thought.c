@@ -222,6 +222,17 @@ static enum status prompt(struct adapted *adapted, const struct material *materi
     return status == OK ? prompt_open_request(adapted, err) : status;
 }
 
+static enum status keep(const struct adapted *adapted, const struct material *material,
+                        struct kept *kept, struct arena *arena, struct error *err)
+{
+    struct text instruction = {0};
+    write_instruction(&adapted->setting, material->data, &instruction);
+    enum status status = choose(&adapted->setting, adapted->engine->model, material,
+                                text_string(&instruction), arena, &kept->rows, &kept->count, err);
+    text_release(&instruction);
+    return status;
+}
+
 /* ---- Answers -------------------------------------------------------------------------------- */
 
 /* The requests of one call of `answer`, with `samples` streams for each. */
@@ -450,5 +461,6 @@ const struct technique chain_of_thought = {
     .check = check,
     .predict = predict,
     .prompt = prompt,
+    .keep = keep,
     .answer = answer,
 };

@@ -151,6 +151,20 @@ static enum status prompt(struct adapted *adapted, const struct material *materi
     return status == OK ? add_orders(adapted, material, err) : status;
 }
 
+static enum status keep(const struct adapted *adapted, const struct material *material,
+                        struct kept *kept, struct arena *arena, struct error *err)
+{
+    kept->for_each_request = is_nearest(&adapted->setting);
+    kept->prompts = setting_integer(&adapted->setting, "orders");
+    if (!kept->for_each_request)
+        return choose(&adapted->setting, adapted->engine->model, material, arena, &kept->rows,
+                      &kept->count, err);
+    size_t bytes = material->count * sizeof *kept->rows;
+    kept->rows = memcpy(arena_alloc(arena, bytes), material->rows, bytes);
+    kept->count = material->count;
+    return OK;
+}
+
 /* ---- Examples for each request -------------------------------------------------------------- */
 
 /* Tokens that the worked examples of a request may take: half of the context, and what the request
@@ -277,5 +291,6 @@ const struct technique few_shot = {
     .check = check,
     .predict = predict,
     .prompt = prompt,
+    .keep = keep,
     .retrieve = retrieve,
 };

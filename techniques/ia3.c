@@ -7,8 +7,10 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "model/operators.h"
 #include "techniques/adapted.h"
+#include "techniques/interchange.h"
 #include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/targets.h"
@@ -152,6 +154,37 @@ static void predict(const struct setting *setting, const struct workload *worklo
     memory_predict_training(setting, workload, cost);
 }
 
+static void peft_config(const struct adapted *adapted, struct json_t *config)
+{
+    const struct ia3 *self = adapted->self;
+    struct text inputs = {0};
+    for (int site = 0; site < N_SITES; site++)
+        if (self->places.feedforward[site])
+            text_printf(&inputs, "%s%s", inputs.length ? "," : "",
+                        site_name((enum site)site)->peft);
+    peft_config_modules(config, "target_modules",
+                        setting_text(&adapted->setting, "target_modules"));
+    peft_config_modules(config, "feedforward_modules", text_string(&inputs));
+    peft_config_bool(config, "fan_in_fan_out", false);
+    peft_config_json(config, "modules_to_save", "null");
+    peft_config_bool(config, "init_ia3_weights", true);
+    text_release(&inputs);
+}
+
+static void peft_tensors(const struct adapted *adapted, struct peft_map *map)
+{
+    const struct ia3 *self = adapted->self;
+    for (int at = 0; at < adapted->engine->model->n_layer * N_SITES; at++) {
+        bool input = self->places.feedforward[at % N_SITES];
+        if (self->index[at] >= 0)
+            peft_map_projection(map, self->index[at], "ia3_l",
+                                input ? PEFT_INPUTS : PEFT_OUTPUT_COLUMN);
+    }
+}
+
+static const struct interchange interchange = {
+    .peft_type = "IA3", .config = peft_config, .tensors = peft_tensors};
+
 const struct technique ia3 = {
     .name = "ia3",
     .family = "peft",
@@ -164,4 +197,5 @@ const struct technique ia3 = {
     .predict = predict,
     .attach = attach,
     .merge = merge,
+    .interchange = &interchange,
 };

@@ -16,6 +16,7 @@
 #include "model/blas.h"
 #include "model/operators.h"
 #include "techniques/adapted.h"
+#include "techniques/interchange.h"
 #include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/targets.h"
@@ -241,6 +242,53 @@ static void predict(const struct setting *setting, const struct workload *worklo
     memory_predict_training(setting, workload, cost);
 }
 
+static void peft_config(const struct adapted *adapted, struct json_t *config)
+{
+    const struct setting *setting = &adapted->setting;
+    peft_config_integer(config, "r", setting_integer(setting, "r"));
+    peft_config_number(config, "lora_alpha", setting_number(setting, "lora_alpha"));
+    peft_config_modules(config, "target_modules", setting_text(setting, "target_modules"));
+    peft_config_number(config, "lora_dropout", 0);
+    peft_config_string(config, "bias", "none");
+    peft_config_bool(config, "fan_in_fan_out", false);
+    peft_config_bool(config, "use_rslora", is_on(setting, "use_rslora"));
+    peft_config_bool(config, "use_dora", is_on(setting, "use_dora"));
+    peft_config_json(config, "rank_pattern", "{}");
+    peft_config_json(config, "alpha_pattern", "{}");
+    peft_config_json(config, "modules_to_save", "null");
+    peft_config_bool(config, "init_lora_weights", true);
+}
+
+static void peft_tensors(const struct adapted *adapted, struct peft_map *map)
+{
+    const struct lora *self = adapted->self;
+    for (int at = 0; at < adapted->engine->model->n_layer * N_SITES; at++) {
+        int first = self->first[at];
+        if (first < 0)
+            continue;
+        peft_map_projection(map, first + LORA_A, "lora_A.weight", PEFT_INPUTS);
+        peft_map_projection(map, first + LORA_B, "lora_B.weight", PEFT_OUTPUT_ROWS);
+        if (self->dora)
+            peft_map_projection(map, first + MAGNITUDE, "lora_magnitude_vector",
+                                PEFT_OUTPUT_VECTOR);
+    }
+}
+
+/* With magnitudes the update is none of low rank. */
+static double low_rank_scale(const struct setting *setting)
+{
+    double rank = setting_number(setting, "r");
+    if (is_on(setting, "use_dora"))
+        return 0;
+    return setting_number(setting, "lora_alpha") /
+           (is_on(setting, "use_rslora") ? sqrt(rank) : rank);
+}
+
+static const struct interchange interchange = {.peft_type = "LORA",
+                                               .config = peft_config,
+                                               .tensors = peft_tensors,
+                                               .low_rank_scale = low_rank_scale};
+
 const struct technique lora = {
     .name = "lora",
     .family = "peft",
@@ -253,4 +301,5 @@ const struct technique lora = {
     .predict = predict,
     .attach = attach,
     .merge = merge,
+    .interchange = &interchange,
 };

@@ -16,6 +16,7 @@
 
 #include "base/random.h"
 #include "model/operators.h"
+#include "techniques/interchange.h"
 #include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/virtual_tokens.h"
@@ -195,6 +196,30 @@ static void predict(const struct setting *setting, const struct workload *worklo
     memory_predict_training(setting, workload, cost);
 }
 
+static void peft_config(const struct adapted *adapted, struct json_t *config)
+{
+    const struct setting *setting = &adapted->setting;
+    const struct model *model = adapted->engine->model;
+    int hidden = setting_integer(setting, "encoder_hidden_size");
+    peft_config_prompt(config, adapted, setting_integer(setting, "num_virtual_tokens"),
+                       model->n_embd, model->n_head);
+    peft_config_string(config, "encoder_reparameterization_type",
+                       setting_text(setting, "encoder_reparameterization_type"));
+    peft_config_integer(config, "encoder_hidden_size", hidden ? hidden : model->n_embd);
+    peft_config_integer(config, "encoder_num_layers",
+                        setting_integer(setting, "encoder_num_layers"));
+    peft_config_number(config, "encoder_dropout", 0);
+}
+
+static void peft_tensors(const struct adapted *adapted, struct peft_map *map)
+{
+    (void)adapted;
+    peft_map_whole(map, 0, "prompt_embeddings");
+}
+
+static const struct interchange interchange = {
+    .peft_type = "P_TUNING", .config = peft_config, .tensors = peft_tensors};
+
 const struct technique p_tuning = {
     .name = "p_tuning",
     .family = "prompt_learning",
@@ -208,4 +233,5 @@ const struct technique p_tuning = {
     .prompt = virtual_tokens_prompt,
     .attach = attach,
     .settle = settle,
+    .interchange = &interchange,
 };

@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "model/operators.h"
+#include "techniques/interchange.h"
 #include "techniques/memory.h"
 #include "techniques/registry.h"
 #include "techniques/virtual_tokens.h"
@@ -225,6 +226,30 @@ static void predict(const struct setting *setting, const struct workload *worklo
     memory_predict_training(setting, workload, cost);
 }
 
+/* A projection has served its purpose: what is stored are its outputs, as they enter the layers. */
+static void peft_config(const struct adapted *adapted, struct json_t *config)
+{
+    const struct model *model = adapted->engine->model;
+    peft_config_prompt(config, adapted, setting_integer(&adapted->setting, "num_virtual_tokens"),
+                       key_width(model), model->n_head_kv);
+    peft_config_bool(config, "prefix_projection", false);
+    peft_config_integer(config, "encoder_hidden_size", key_width(model));
+}
+
+/* One tensor for all layers: for each token the keys of layer 0, its values, the keys of layer 1,
+ * and so on. */
+static void peft_tensors(const struct adapted *adapted, struct peft_map *map)
+{
+    const struct model *model = adapted->engine->model;
+    int width = key_width(model);
+    for (int i = 0; i < 2 * model->n_layer; i++)
+        peft_map_columns(map, i, "prompt_embeddings", 2 * model->n_layer * width, i * width,
+                         i % 2 ? 0 : model->n_head_kv);
+}
+
+static const struct interchange interchange = {
+    .peft_type = "PREFIX_TUNING", .config = peft_config, .tensors = peft_tensors};
+
 const struct technique prefix_tuning = {
     .name = "prefix_tuning",
     .family = "prompt_learning",
@@ -237,4 +262,5 @@ const struct technique prefix_tuning = {
     .predict = predict,
     .attach = attach,
     .settle = settle,
+    .interchange = &interchange,
 };

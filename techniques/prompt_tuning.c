@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "techniques/interchange.h"
 #include "techniques/memory.h"
 #include "techniques/prompt.h"
 #include "techniques/registry.h"
@@ -94,6 +95,25 @@ static void predict(const struct setting *setting, const struct workload *worklo
     memory_predict_training(setting, workload, cost);
 }
 
+static void peft_config(const struct adapted *adapted, struct json_t *config)
+{
+    const struct setting *setting = &adapted->setting;
+    const struct model *model = adapted->engine->model;
+    peft_config_prompt(config, adapted, setting_integer(setting, "num_virtual_tokens"),
+                       model->n_embd, model->n_head);
+    /* How they started does not matter any more, and with TEXT peft asks for a tokenizer. */
+    peft_config_string(config, "prompt_tuning_init", "RANDOM");
+}
+
+static void peft_tensors(const struct adapted *adapted, struct peft_map *map)
+{
+    (void)adapted;
+    peft_map_whole(map, 0, "prompt_embeddings");
+}
+
+static const struct interchange interchange = {
+    .peft_type = "PROMPT_TUNING", .config = peft_config, .tensors = peft_tensors};
+
 const struct technique prompt_tuning = {
     .name = "prompt_tuning",
     .family = "prompt_learning",
@@ -106,4 +126,5 @@ const struct technique prompt_tuning = {
     .predict = predict,
     .prompt = virtual_tokens_prompt,
     .attach = attach,
+    .interchange = &interchange,
 };

@@ -23,6 +23,7 @@
 #include "techniques/setting.h"
 
 struct adapted;
+struct interchange;
 struct outcome;
 struct sequence;
 
@@ -66,6 +67,14 @@ struct cost {
     size_t memory_bytes;        /* beyond the weights of the model */
 };
 
+/* What of the material a prompt is made of. */
+struct kept {
+    size_t *rows; /* (count), in the order in which they make the same prompt again */
+    size_t count;
+    bool for_each_request; /* they are chosen anew for each request, not for all alike */
+    int prompts;           /* that answer together; 0 and 1: a single one */
+};
+
 /* What stands in front of one request, behind the shared start of the prompt. */
 struct retrieved {
     const int32_t *ids;
@@ -101,6 +110,11 @@ struct technique {
     enum status (*prompt)(struct adapted *adapted, const struct material *material,
                           struct error *err);
 
+    /* The rows of the material that its prompts are made of; alone they make the same ones again.
+     * Arrays live in `arena`. NULL: none. */
+    enum status (*keep)(const struct adapted *adapted, const struct material *material,
+                        struct kept *kept, struct arena *arena, struct error *err);
+
     /* Puts something of its own in front of each request: `retrieved` (count), all zero before; ids
      * live in `arena`. `sequences` are the requests as token ids. NULL: nothing. */
     enum status (*retrieve)(struct adapted *adapted, const struct example *const *examples,
@@ -130,6 +144,9 @@ struct technique {
     enum status (*answer)(struct adapted *adapted, const struct example *const *examples,
                           size_t count, struct outcome *outcomes, struct arena *arena,
                           const struct deadline *deadline, struct error *err);
+
+    /* What other programs call its parameters. NULL: they do not know it. */
+    const struct interchange *interchange;
 };
 
 /* The registered techniques in turn, in the order of a report; NULL when past the last. */

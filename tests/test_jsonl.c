@@ -35,7 +35,8 @@ static enum status dump_bad(void *context, size_t line, const char *reason, stru
 static enum status read_all(const char *bytes, size_t size, size_t row_limit, bool skip,
                             struct text *out, struct error *err)
 {
-    struct jsonl_handler handler = {out, dump_record, skip ? dump_bad : NULL};
+    struct jsonl_handler handler = {
+        .context = out, .record = dump_record, .bad_record = skip ? dump_bad : NULL};
     char *copy = memory_alloc(size); /* exact size, so that a read past the end is seen */
     memcpy(copy, bytes, size);
     *err = (struct error){0};
@@ -288,7 +289,7 @@ static void a_handler_can_stop_the_reading(void **state)
     for (size_t i = 0; i < 2; i++) {
         int calls = 0;
         struct error err;
-        struct jsonl_handler handler = {&calls, stop_at_once, NULL};
+        struct jsonl_handler handler = {.context = &calls, .record = stop_at_once};
         assert_int_equal(jsonl_read("f", cases[i], strlen(cases[i]), 0, &handler, NULL, &err),
                          INTERRUPTED);
         assert_int_equal(calls, 1);

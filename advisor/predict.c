@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * advisor predict: a file of inputs, labelled by an export.
+ */
+#include "artifacts/predict.h"
+
+#include <string.h>
+
+#include "advisor/command.h"
+#include "advisor/interrupt.h"
+#include "advisor/output.h"
+#include "advisor/progress.h"
+#include "artifacts/recall.h"
+
+struct predicting {
+    const struct options *options;
+    struct progress progress;
+    struct recalled recalled;
+    struct model *model; /* NULL when the export holds its own */
+    struct engine *engine;
+    struct predict_result result;
+};
+
+static void on_progress(void *context, size_t done, size_t total)
+{
+    struct predicting *p = context;
+    progress_update(&p->progress, p->recalled.manifest.technique, "labelling", (double)done,
+                    (double)total, 0, 0);
+}
+
+static void on_note(void *context, const char *sentence)
+{
+    struct predicting *p = context;
+    progress_note(&p->progress, "%s", sentence);
+}
+
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t length = strlen(name), tail = strlen(ending);
+    return length >= tail && !strcmp(name + length - tail, ending);
+}
+
+static enum prediction_format format_of(const struct options *options)
+{
+    if (options->json)
+        return PREDICTION_JSONL;
+    if (options->format_name)
+        return strcmp(options->format_name, "jsonl") ? PREDICTION_CSV : PREDICTION_JSONL;
+    const char *output = options->output ? options->output : "";
+    bool jsonl = ends_with(output, ".jsonl") || ends_with(output, ".ndjson");
+    return jsonl ? PREDICTION_JSONL : PREDICTION_CSV;
+}
+
+static enum status load(struct predicting *p, struct error *err)
+{
+    const struct options *options = p->options;
+    enum status status = recall_open(&p->recalled, options->operands[0], err);
+    if (status == OK && !p->recalled.format->whole_model) {
+        status = options_check_model(options, err);
+        if (status == OK)
+            status = model_load(&p->model, options->model, err);
+        if (status == OK)
+            p->engine = engine_create(p->model, options->threads);
+    }
+    return status == OK ? recall_model(&p->recalled, p->engine, options->threads, err) : status;
+}
+
+static enum status run(struct predicting *p, struct error *err)
+{
+    const struct options *options = p->options;
+    const struct deadline deadline = {.signal = interrupt_flag()};
+    enum status status = load(p, err);
+    if (status != OK)
+        return status;
+    struct predict_request request = {.recalled = &p->recalled,
+                                      .input = options->operands[1],
+                                      .reading = options->reading,
+                                      .output = options->output,
+                                      .format = format_of(options),
+                                      .replace = options->force,
+                                      .deadline = &deadline,
+                                      .context = p,
+                                      .progress = on_progress,
+                                      .note = on_note};
+    return predict_file(&request, &p->result, err);
+}
+
+static void summarise(struct predicting *p)
+{
+    const struct predict_result *r = &p->result;
+    struct text line = {0};
+    text_printf(&line, "%zu rows labelled", r->rows);
+    if (r->resumed)
+        text_printf(&line, ", %zu of them earlier", r->resumed);
+    if (r->skipped)
+        text_printf(&line, ", %zu bad ones left out", r->skipped);
+    if (p->options->output)
+        text_printf(&line, ": %s", p->options->output);
+    progress_note(&p->progress, "%s", text_string(&line));
+    text_release(&line);
+}
+
+enum status predict_run(const struct options *options, struct error *err)
+{
+    struct predicting p = {.options = options};
+    interrupt_install();
+    progress_open(&p.progress, options);
+    enum status status = run(&p, err);
+    progress_clear(&p.progress);
+    if (status == OK)
+        summarise(&p);
+    recall_close(&p.recalled);
+    engine_free(p.engine);
+    model_free(p.model);
+    return status;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a study to labels, as a user does it: recommend, export, predict; and what is refused on the
+ * way. The commands run in this process.
+ */
+#define _XOPEN_SOURCE 700
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+#include "tests/study_support.h"
+
+enum { DATA_ROWS = 160 };
+
+static struct bench bench;
+static char home[BENCH_PATH]; /* where the test was started */
+
+/* `advisor WORDS`, cut at spaces, in the bench's folder; standard output is not looked at. */
+static enum status run(struct error *err, const char *words)
+{
+    char copy[2048], *list[BENCH_WORDS] = {"advisor"};
+    int count = 1;
+    snprintf(copy, sizeof copy, "%s", words);
+    for (char *word = strtok(copy, " "); word && count < BENCH_WORDS; word = strtok(NULL, " "))
+        list[count++] = word;
+    *err = (struct error){0};
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO);
+    assert_true(saved >= 0 && freopen("stdout.txt", "w", stdout) != NULL);
+    enum status status = command_dispatch(count, list, err);
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    return status;
+}
+
+static void must(const char *words)
+{
+    struct error err;
+    if (run(&err, words) != OK)
+        fail_msg("advisor %s: %s", words, err.text);
+}
+
+static void refused(enum status status, const char *words, const char *says)
+{
+    struct error err;
+    desk_refused(run(&err, words), status, &err, says);
+}
+
+static void slurp(const char *path, struct text *out)
+{
+    char buffer[4096];
+    size_t got;
+    FILE *file = fopen(path, "rb");
+    text_clear(out);
+    if (!file)
+        fail_msg("%s is not there", path);
+    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
+        text_append(out, buffer, got);
+    fclose(file);
+}
+
+static int make_study(void **state)
+{
+    (void)state;
+    char model[2 * BENCH_PATH];
+    assert_non_null(getcwd(home, sizeof home));
+    bench_enter(&bench);
+    bench_rows(bench.data, DATA_ROWS, 4, 3);
+    snprintf(model, sizeof model, "%s/%s", home, TINY_MODEL);
+    setenv("ADVISOR_MODEL", model, 1);
+    setenv("ADVISOR_THREADS", "2", 1);
+    assert_int_equal(chdir(bench.folder), 0);
+    must("recommend data.csv --techniques majority,few_shot,lora --budget 20s --study made --quiet "
+         "--no-progress -o report.txt");
+    return 0;
+}
+
+static int remove_study(void **state)
+{
+    (void)state;
+    assert_int_equal(chdir(home), 0);
+    bench_leave(&bench);
+    return 0;
+}
+
+static void exports_and_predicts(void **state)
+{
+    (void)state;
+    struct text said = {0}, labels = {0};
+    must("export made lora -o adapter -q");
+    slurp("stdout.txt", &said);
+    assert_non_null(strstr(said.bytes, " as peft: adapter\n"));
+    assert_non_null(strstr(said.bytes, "labels equal, largest probability difference"));
+    must("predict adapter data.csv -o labels.csv -q");
+    slurp("labels.csv", &labels);
+    assert_int_equal(strncmp(labels.bytes, "line,label,probability,p_class0,", 32), 0);
+    size_t rows = 0;
+    for (const char *at = labels.bytes; (at = strchr(at, '\n')); at++)
+        rows++;
+    assert_int_equal(rows, DATA_ROWS + 1);
+    must("predict adapter data.csv -o labels.jsonl -q");
+    slurp("labels.jsonl", &labels);
+    assert_int_equal(strncmp(labels.bytes, "{\"line\": 2, ", 12), 0);
+    must("predict adapter data.csv --format jsonl -q");
+    slurp("stdout.txt", &said);
+    assert_string_equal(said.bytes, labels.bytes);
+    text_release(&said);
+    text_release(&labels);
+}
+
+static void formats_and_paths(void **state)
+{
+    (void)state;
+    must("export made lora --format gguf -o gguf -q");
+    must("export made lora --format merged-gguf --type f32 -o model -q");
+    must("export made few_shot -o prompt -q");
+    must("export made majority -o majority -q");
+    must("predict model data.csv -o merged.csv --model nowhere.gguf -q"); /* needs no other */
+    must("predict majority data.csv -o majority.csv -q");
+    must("export made lora --format gguf -o gguf --force -q");
+    assert_int_equal(rename("data.csv", "moved.csv"), 0);
+    refused(USAGE, "export made lora -o other -q", "name the file with --data FILE");
+    must("export made lora --data moved.csv -o other -q");
+    assert_int_equal(rename("moved.csv", "data.csv"), 0);
+}
+
+static void says_what_is_wrong(void **state)
+{
+    (void)state;
+    refused(USAGE, "export made lora -q", "--output");
+    refused(USAGE, "export made lore -o x -q", "did you mean lora?");
+    refused(USAGE, "export made ia3 -o x -q", "has not measured ia3; expected one of: majority,");
+    refused(USAGE, "export made lora --format peff -o x", "did you mean peft?");
+    refused(USAGE, "export made few_shot --format gguf -o x -q", "expected one of prompt, adapter");
+    refused(USAGE, "export made lora --format prompt -o x -q", "expected one of peft, gguf");
+    refused(USAGE, "export made lora --type f8 -o x -q", "--type");
+    refused(USAGE, "export unmade lora -o x -q", "unmade.db");
+    refused(USAGE, "export ./data.csv lora -o x -q", "data.csv");
+    refused(USAGE, "export made lora -o data.csv -q", "not a folder");
+    refused(BAD_MODEL, "export made lora -o x --model nowhere.gguf -q", "nowhere.gguf");
+    refused(BAD_DATA, "predict nowhere data.csv -q", "advisor export");
+    refused(USAGE, "predict nowhere data.csv --format text -q", "expected one of csv, jsonl");
+    bench_write("small.csv", "text,label\na,x\n");
+    refused(BAD_DATA, "export made lora --data small.csv -o x -q", "small.csv");
+    assert_true(access("x", F_OK));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exports_and_predicts),
+        cmocka_unit_test(formats_and_paths),
+        cmocka_unit_test(says_what_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, make_study, remove_study);
+}
