@@ -8,11 +8,16 @@
 
 static const double alpha = 0.1;
 
+/* Learning rates that a technique is judged on at least; settings of one technique differ as much
+ * as techniques do. */
+enum { LEAST_RATES = 3 };
+
 /* A trial that takes part, and what it answered. */
 struct entrant {
     size_t arm; /* number of its technique in the study */
     const struct trial_record *trial;
     const double *losses;
+    double rate; /* learning rate */
 };
 
 struct field {
@@ -48,6 +53,15 @@ static enum status read_losses(struct study *study, struct field *field, struct 
     return OK;
 }
 
+static double rate_of(struct study *study, size_t arm, const struct trial_record *trial)
+{
+    struct setting setting;
+    const struct technique *technique = study_technique(study, arm);
+    if (setting_parse(technique, trial->key.setting, &setting, &study->arena, NULL) != OK)
+        return 0;
+    return setting_number(&setting, "learning_rate");
+}
+
 static enum status gather(struct study *study, const struct trials *trials, struct field *field,
                           struct error *err)
 {
@@ -59,7 +73,8 @@ static enum status gather(struct study *study, const struct trials *trials, stru
         size_t arm = arm_of(study, t);
         if (t->status != TRIAL_DONE || !t->metric.known || !study_technique(study, arm))
             continue;
-        field->items[field->count] = (struct entrant){.arm = arm, .trial = t};
+        field->items[field->count] =
+            (struct entrant){.arm = arm, .trial = t, .rate = rate_of(study, arm, t)};
         status = read_losses(study, field, &field->items[field->count++], err);
     }
     return status;
@@ -75,6 +90,27 @@ static int64_t largest(const struct field *field, size_t arm, bool others)
             size = examples;
     }
     return size;
+}
+
+/* Whether the arm was tried with three learning rates at this size, or with all it has. */
+static bool fairly_tried(const struct study *study, const struct field *field, size_t arm,
+                         int64_t examples)
+{
+    size_t tried = 0, known = 1;
+    for (const char *at = study_technique(study, arm)->learning_rates; *at; at++)
+        known += *at == ',';
+    for (size_t i = 0; i < field->count; i++) {
+        const struct entrant *e = &field->items[i];
+        size_t first = 0;
+        if (e->arm != arm || e->trial->key.examples != examples)
+            continue;
+        while (field->items[first].arm != arm ||
+               field->items[first].trial->key.examples != examples ||
+               field->items[first].rate < e->rate || field->items[first].rate > e->rate)
+            first++;
+        tried += first == i;
+    }
+    return tried >= (known < LEAST_RATES ? known : LEAST_RATES);
 }
 
 /* Comparisons that could be made: each arm once at each size that it was tried at. */
@@ -119,7 +155,8 @@ static bool has_lost(struct field *field, size_t arm, int64_t examples)
 static const char *note_of(struct study *study, struct field *field, size_t arm)
 {
     int64_t size = largest(field, arm, false);
-    if (!size || size >= largest(field, arm, true) || !has_lost(field, arm, size))
+    if (!size || size >= largest(field, arm, true) || !fairly_tried(study, field, arm, size) ||
+        !has_lost(field, arm, size))
         return NULL;
     const struct trial_record *own = best_at(field, size, arm, false);
     const struct trial_record *leader = best_at(field, size, arm, true);

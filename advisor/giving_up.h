@@ -4,8 +4,9 @@
  *
  * Techniques that are trained are compared with each other at equal size, on the same development
  * examples, with the test of evaluators/elimination.h at a chance of 10 % to give up any that is
- * not worse. Learning rates are all taken into account, those of the technique and of its rivals.
- * Only metrics that are a share of right answers have such a test.
+ * not worse. It has to have been tried with three learning rates, or all it has, and to have lost
+ * with each of them; those of its rivals all count as rivals. Only metrics that are a share of
+ * right answers have such a test.
  */
 #ifndef ADVISOR_GIVING_UP_H
 #define ADVISOR_GIVING_UP_H

@@ -2,6 +2,7 @@
  *
  * The report for people: the answer first, then what it rests on.
  */
+#include <math.h>
 #include <string.h>
 
 #include "reports/chart.h"
@@ -367,7 +368,7 @@ static void add_lifetime(const struct page *page)
         human_count(&facts, reference->training_tokens);
         text_add(&facts, " tokens to train, ");
     }
-    human_count(&facts, reference->tokens_per_request);
+    human_count(&facts, measured(round(reference->tokens_per_request.value)));
     text_add(&facts, reference->training_tokens.value > 0
                          ? " for each request"
                          : " tokens for each request, none to train");

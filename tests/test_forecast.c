@@ -271,7 +271,7 @@ static void test_overtaking(void **state)
 
 /* ---- Coverage ------------------------------------------------------------------------------- */
 
-enum { SCORED = 200, CURVES = 1000 };
+enum { SCORED = 200, CURVES = 450 };
 
 /* Curves with a truth: the rectified power law; one that the model does not know, which falls
  * steeply in the middle; and no learning at all. ANY is each in turn. */
