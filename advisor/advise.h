@@ -18,9 +18,6 @@ struct advice {
     struct history history; /* empty with --no-history */
 };
 
-/* Requests of a lifetime when --requests says nothing. */
-enum { USUAL_REQUESTS = 10000 };
-
 double advice_lifetime(const struct advice *advice, const struct judgement *judgement);
 
 void advice_text(const struct advice *advice, struct report_style style, struct text *out);

@@ -8,12 +8,14 @@
 
 #include "advisor/allocate.h"
 #include "advisor/compare.h"
+#include "advisor/giving_up.h"
+#include "advisor/outlook.h"
 #include "advisor/pace.h"
 #include "advisor/policy.h"
 #include "reports/human.h"
 #include "techniques/trainer.h"
 
-enum { USUAL_REQUESTS = 10000, MOST_RATES = 16 };
+enum { MOST_RATES = 16 };
 
 /* A difference is real when chance makes one as large in fewer than this share of cases. */
 static const double significance = 0.05;
@@ -322,6 +324,21 @@ static void compare(struct ranking *r)
     }
 }
 
+/* Gives up what stopped early and had lost by then, unless it meets the target all the same. */
+static enum status give_up(struct ranking *r, struct error *err)
+{
+    const char **notes = arena_zalloc(&r->study->arena, r->count * sizeof *notes + 1);
+    enum status status = giving_up_notes(r->study, &r->trials, notes, err);
+    for (size_t i = 0; status == OK && i < r->count; i++) {
+        struct candidate *c = &r->items[i];
+        if (!notes[i] || !c->ranked || c->meets_target)
+            continue;
+        c->status = STANDING_ELIMINATED;
+        c->note = notes[i];
+    }
+    return status;
+}
+
 /* ---- Ordering ------------------------------------------------------------------------------- */
 
 static const struct candidate *baseline(const struct ranking *r)
@@ -332,11 +349,17 @@ static const struct candidate *baseline(const struct ranking *r)
     return NULL;
 }
 
-/* A candidate for recommendation: ranked, and better than the baseline. */
+/* Ranked, and not given up. */
+static bool stands(const struct candidate *c)
+{
+    return c->ranked && c->status == STANDING_MEASURED;
+}
+
+/* A candidate for recommendation: it stands, and is better than the baseline. */
 static bool eligible(const struct ranking *r, const struct candidate *c)
 {
     const struct candidate *floor = baseline(r);
-    if (!c->ranked || !strcmp(c->technique->family, "baseline"))
+    if (!stands(c) || !strcmp(c->technique->family, "baseline"))
         return false;
     return !floor || p_better(r, floor, c) <= significance;
 }
@@ -388,7 +411,7 @@ static double place(const struct candidate *c, const struct candidate *chosen)
         return 100;
     if (!c->ranked)
         return c->status == STANDING_NOT_RUN ? -101 : -102;
-    return c->best->metric.value;
+    return c->best->metric.value - (stands(c) ? 0 : 50);
 }
 
 /* Insertion sort: few items, and equal ones must keep the order of the registry. */
@@ -411,7 +434,7 @@ static void fill_ties(const struct ranking *r, const struct candidate *c, struct
     const char **names = arena_alloc(&r->study->arena, r->count * sizeof *names + 1);
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *other = &r->items[i];
-        if (other != c && other->ranked && tie(r, c, other))
+        if (other != c && stands(c) && stands(other) && tie(r, c, other))
             names[out->tied_count++] = other->technique->name;
     }
     out->tied_with = names;
@@ -496,22 +519,17 @@ static void give_reasons(const struct ranking *r, size_t which, const struct con
     out->reason_count = j->fired_count;
 }
 
-static double training_examples(const struct candidate *c)
-{
-    bool learns = c->technique->learning_rates || c->technique->fit;
-    return learns ? (double)c->best->key.examples : 0;
-}
+/* ---- The front ----------------------------------------------------------------------------- */
 
 /* No other technique is at least as good and at most as dear in training and per request, and
  * better in one of them. */
 static bool on_front(const struct ranking *r, const struct candidate *c)
 {
-    double training = training_examples(c);
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *o = &r->items[i];
-        if (o == c || !o->ranked)
+        if (o == c || !stands(o))
             continue;
-        double other = training_examples(o);
+        double training = c->training, other = o->training;
         double request = o->best->tokens_per_request.value,
                ours = c->best->tokens_per_request.value;
         double metric = o->best->metric.value, our_metric = c->best->metric.value;
@@ -527,7 +545,7 @@ static void fill_pareto(const struct ranking *r, struct report *report)
 {
     const char **names = arena_alloc(&r->study->arena, r->count * sizeof *names + 1);
     for (size_t i = 0; i < r->count; i++)
-        if (r->items[i].ranked && on_front(r, &r->items[i]))
+        if (stands(&r->items[i]) && on_front(r, &r->items[i]))
             names[report->pareto_count++] = r->items[i].technique->name;
     report->pareto = names;
 }
@@ -578,7 +596,7 @@ static void say_ties(const struct ranking *r, const struct candidate *chosen,
     struct text names = {0};
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *c = &r->items[i];
-        if (c != chosen && c->ranked && strcmp(c->technique->family, "baseline") != 0 &&
+        if (c != chosen && stands(c) && strcmp(c->technique->family, "baseline") != 0 &&
             tie(r, c, chosen))
             text_printf(&names, "%s%s", names.length ? ", " : "", c->technique->name);
     }
@@ -670,6 +688,9 @@ enum status rank_study(struct study *study, struct report *report, struct error 
     if (status != OK)
         return status;
     compare(&r);
+    status = give_up(&r, err);
+    if (status != OK)
+        return status;
     const struct candidate *chosen = cheapest(&r);
     if (!chosen)
         chosen = best_available(&r);
@@ -685,5 +706,6 @@ enum status rank_study(struct study *study, struct report *report, struct error 
     report->ranking_count = r.count;
     fill_pareto(&r, report);
     fill_recommendation(&r, chosen, report);
+    outlook_fill(study, &r.trials, rows, r.count, report);
     return OK;
 }

@@ -13,8 +13,9 @@
 #include "advisor/study.h"
 #include "reports/report.h"
 
-/* Fills in ranking, pareto, technique, outcome and reasons of `report`; everything lives in the
- * study's arena. Depends on the stored trials alone, so the same study gives the same ranking. */
+/* Fills in ranking, pareto, winner_changes, technique, outcome and reasons of `report`; everything
+ * lives in the study's arena. Depends on the stored trials alone, so the same study gives the same
+ * ranking. */
 enum status rank_study(struct study *study, struct report *report, struct error *err);
 
 #endif

@@ -362,7 +362,6 @@ static void add_cost_row(const struct report *report, const struct ranked *ranke
 
 void html_break_even(const struct report *report, struct text *out)
 {
-    enum { USUAL_REQUESTS = 10000 };
     const struct ranked *reference = lifetime_reference(report);
     double requests = report->requests.known ? report->requests.value : USUAL_REQUESTS;
     struct text total = {0}, cheaper = {0};

@@ -3,6 +3,7 @@
  * The report for programs. Keys and their order are part of the interface: "schema" is raised when
  * one changes its meaning or goes.
  */
+#include "reports/chart.h"
 #include "reports/formats.h"
 #include "reports/writer.h"
 
@@ -113,7 +114,7 @@ static void write_reasons(struct writer *w, const struct ranked *ranked)
 
 static void write_forecast(struct writer *w, const struct report_forecast *forecast)
 {
-    if (!forecast->count) {
+    if (!forecast->count && !forecast->note) {
         write_null(w, "forecast");
         return;
     }
@@ -126,10 +127,12 @@ static void write_forecast(struct writer *w, const struct report_forecast *forec
         write_number(w, "metric", forecast->points[i].metric);
         write_number(w, "low", forecast->points[i].low);
         write_number(w, "high", forecast->points[i].high);
+        write_measured(w, "probability_meets_target", forecast->points[i].probability_meets_target);
         write_object_end(w);
     }
     write_array_end(w);
     write_measured(w, "examples_to_target", forecast->examples_to_target);
+    write_string(w, "note", forecast->note);
     write_object_end(w);
 }
 
@@ -160,12 +163,50 @@ static void write_ranked(struct writer *w, const struct ranked *ranked)
     write_object_end(w);
 }
 
+static void write_changes(struct writer *w, const struct report *report)
+{
+    write_array(w, "winner_changes");
+    for (size_t i = 0; i < report->winner_change_count; i++) {
+        write_object(w, NULL);
+        write_string(w, "technique", report->winner_changes[i].technique);
+        write_number(w, "examples", report->winner_changes[i].examples);
+        write_number(w, "probability", report->winner_changes[i].probability);
+        write_object_end(w);
+    }
+    write_array_end(w);
+}
+
+/* Where the lifetime cost of another technique meets that of the recommended one. */
+static void write_break_even(struct writer *w, const struct report *report)
+{
+    const struct ranked *reference = lifetime_reference(report);
+    write_array(w, "break_even");
+    for (size_t i = 0; reference && i < report->ranking_count; i++) {
+        const struct ranked *ranked = &report->ranking[i];
+        if (ranked == reference || !has_lifetime_cost(ranked))
+            continue;
+        struct break_even point = break_even_of(ranked, reference);
+        if (point.crossing != CHEAPER_FROM && point.crossing != CHEAPER_UP_TO)
+            continue;
+        write_object(w, NULL);
+        write_string(w, "technique", ranked->technique);
+        write_string(w, "cheaper_than", reference->technique);
+        write_string(w, "when", point.crossing == CHEAPER_FROM ? "from" : "up_to");
+        write_number(w, "requests", point.requests);
+        write_object_end(w);
+    }
+    write_array_end(w);
+}
+
 static void write_cost(struct writer *w, const struct report *report)
 {
     write_object(w, "cost");
     write_number(w, "budget_seconds", report->budget_seconds);
     write_number(w, "spent_seconds", report->spent_seconds);
     write_number(w, "exhaustive_seconds_estimate", report->exhaustive_seconds_estimate);
+    write_number(w, "lifetime_requests",
+                 report->requests.known ? report->requests.value : USUAL_REQUESTS);
+    write_break_even(w, report);
     write_object_end(w);
 }
 
@@ -194,6 +235,7 @@ void write_json_report(const struct report *report, struct report_style style, s
         write_ranked(&w, &report->ranking[i]);
     write_array_end(&w);
     write_strings(&w, "pareto", report->pareto, report->pareto_count);
+    write_changes(&w, report);
     write_cost(&w, report);
     write_reproduce(&w, report);
     write_object_end(&w);

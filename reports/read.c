@@ -283,12 +283,14 @@ static void read_forecast(struct reader *r, const json_t *object, struct ranked 
         points[i].metric = take_number(r, point, "metric");
         points[i].low = take_number(r, point, "low");
         points[i].high = take_number(r, point, "high");
+        points[i].probability_meets_target = take_measured(r, point, "probability_meets_target");
     }
     ranked->forecast = (struct report_forecast){
         .level = take_number(r, forecast, "level"),
         .points = points,
         .count = count,
-        .examples_to_target = take_measured(r, forecast, "examples_to_target")};
+        .examples_to_target = take_measured(r, forecast, "examples_to_target"),
+        .note = take_string_or_null(r, forecast, "note")};
 }
 
 static void read_measurements(struct reader *r, const json_t *object, struct ranked *ranked)
@@ -328,6 +330,21 @@ static void read_ranking(struct reader *r, const json_t *root, struct report *re
     report->pareto = take_strings(r, root, "pareto", &report->pareto_count);
 }
 
+static void read_changes(struct reader *r, const json_t *root, struct report *report)
+{
+    const json_t *array = take_array(r, root, "winner_changes");
+    size_t count = json_array_size(array);
+    struct winner_change *changes = arena_zalloc(r->arena, count * sizeof *changes + 1);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *change = json_array_get(array, i);
+        changes[i].technique = take_string(r, change, "technique");
+        changes[i].examples = take_number(r, change, "examples");
+        changes[i].probability = take_number(r, change, "probability");
+    }
+    report->winner_changes = changes;
+    report->winner_change_count = count;
+}
+
 /* ---- All of it --------------------------------------------------------------------------------
  */
 
@@ -343,6 +360,7 @@ static void read_root(struct reader *r, const json_t *root, struct report *repor
     read_profile(r, take_object(r, root, "profile"), report);
     read_recommendation(r, take_object(r, root, "recommendation"), report);
     read_ranking(r, root, report);
+    read_changes(r, root, report);
     report->spent_seconds = take_number(r, cost, "spent_seconds");
     report->exhaustive_seconds_estimate = take_number(r, cost, "exhaustive_seconds_estimate");
     report->command = take_string_or_null(r, reproduce, "command");

@@ -45,13 +45,23 @@ struct reason {
 struct forecast_point {
     double examples;          /* training examples */
     double metric, low, high; /* low <= metric <= high */
+    struct measured probability_meets_target;
 };
 
 struct report_forecast {
     double level; /* of low .. high, such as 0.8 */
     const struct forecast_point *points;
     size_t count;                       /* 0: there is no forecast */
-    struct measured examples_to_target; /* training examples until the target is met */
+    struct measured examples_to_target; /* training examples until the target is met with the
+                                           confidence asked for; unknown: none in reach */
+    const char *note;                   /* why there is no forecast, or NULL */
+};
+
+/* Another technique is expected to be better than the recommended one from so many training
+ * examples on. */
+struct winner_change {
+    const char *technique;
+    double examples, probability;
 };
 
 /* One technique in the ranking. */
@@ -149,6 +159,8 @@ struct report {
     size_t ranking_count;
     const char *const *pareto; /* names */
     size_t pareto_count;
+    const struct winner_change *winner_changes;
+    size_t winner_change_count;
 
     double spent_seconds, exhaustive_seconds_estimate;
     const char *command;         /* how to reproduce it, without the program's path */
@@ -179,6 +191,9 @@ struct report_sink {
     enum status (*put)(void *context, const char *path, const struct text *bytes,
                        struct error *err);
 };
+
+/* Requests that a lifetime is taken to have when --requests was not given. */
+enum { USUAL_REQUESTS = 10000 };
 
 struct report_format {
     const char *name;    /* "text", "json" */

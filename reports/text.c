@@ -2,8 +2,10 @@
  *
  * The report for people: the answer first, then what it rests on.
  */
+#include <math.h>
 #include <string.h>
 
+#include "reports/chart.h"
 #include "reports/formats.h"
 #include "reports/grid.h"
 #include "reports/human.h"
@@ -291,6 +293,109 @@ static void add_rules(const struct page *page)
     text_add(page->out, any ? "\n" : "");
 }
 
+/* ---- What would change it ---------------------------------------------------------------------
+ */
+
+/* The row whose forecast is told: that of the recommended technique, or the best that has one. */
+static const struct ranked *row_to_forecast(const struct report *report)
+{
+    const struct ranked *chosen = report_ranked(report, report->technique);
+    if (chosen && (chosen->forecast.count || chosen->forecast.note))
+        return chosen;
+    for (size_t i = 0; i < report->ranking_count; i++)
+        if (report->ranking[i].forecast.count)
+            return &report->ranking[i];
+    return NULL;
+}
+
+static void add_until_target(const struct report *report, const struct ranked *ranked,
+                             struct text *out)
+{
+    struct measured examples = ranked->forecast.examples_to_target;
+    if (!report->target.known || !ranked->forecast.count)
+        return;
+    if (!examples.known) {
+        text_add(out, "; the target is not in sight");
+    } else if (examples.value > (double)ranked->examples) {
+        text_add(out, "; the target takes about ");
+        human_count(out, examples);
+    }
+}
+
+static void add_forecast(const struct page *page)
+{
+    const struct report *report = page->report;
+    const struct ranked *ranked = row_to_forecast(report);
+    struct text facts = {0};
+    if (!ranked)
+        return;
+    text_printf(&facts, "%s: ", ranked->technique);
+    if (!ranked->forecast.count)
+        text_printf(&facts, "none; %s", ranked->forecast.note ? ranked->forecast.note : "");
+    for (size_t i = 0; i < ranked->forecast.count; i++) {
+        const struct forecast_point *point = &ranked->forecast.points[i];
+        text_add(&facts, i ? ", " : "");
+        human_interval(&facts, measured(point->metric), measured(point->low),
+                       measured(point->high));
+        text_printf(&facts, " with %.0f", point->examples);
+    }
+    if (ranked->forecast.count)
+        text_printf(&facts, " training examples (%.0f %% intervals)", 100 * ranked->forecast.level);
+    add_until_target(report, ranked, &facts);
+    add_facts(page, "Forecast", &facts);
+    for (size_t i = 0; i < report->winner_change_count; i++) {
+        const struct winner_change *change = &report->winner_changes[i];
+        text_printf(&facts, "%s would overtake %s with about ", change->technique,
+                    report->technique);
+        human_count(&facts, measured(change->examples));
+        text_printf(&facts, " (probability %.2g)", change->probability);
+        add_facts(page, "", &facts);
+    }
+}
+
+/* What the recommended technique costs over its life, and which others cost less when. */
+static void add_lifetime(const struct page *page)
+{
+    enum { MOST_CROSSINGS = 4 };
+    const struct report *report = page->report;
+    const struct ranked *reference = lifetime_reference(report);
+    struct text facts = {0};
+    size_t crossings = 0;
+    if (!reference)
+        return;
+    text_printf(&facts, "%s: ", reference->technique);
+    if (reference->training_tokens.value > 0) {
+        human_count(&facts, reference->training_tokens);
+        text_add(&facts, " tokens to train, ");
+    }
+    human_count(&facts, measured(round(reference->tokens_per_request.value)));
+    text_add(&facts, reference->training_tokens.value > 0
+                         ? " for each request"
+                         : " tokens for each request, none to train");
+    for (size_t i = 0; i < report->ranking_count; i++) {
+        const struct ranked *ranked = &report->ranking[i];
+        if (ranked == reference || !has_lifetime_cost(ranked))
+            continue;
+        struct break_even point = break_even_of(ranked, reference);
+        bool from = point.crossing == CHEAPER_FROM;
+        if ((!from && point.crossing != CHEAPER_UP_TO) || crossings == MOST_CROSSINGS)
+            continue;
+        text_printf(&facts, "%s%s %s ", crossings++ ? ", " : "; cheaper: ", ranked->technique,
+                    from ? "from" : "up to");
+        human_count(&facts, measured(point.requests));
+        text_add(&facts, " requests");
+    }
+    add_facts(page, "Lifetime", &facts);
+}
+
+static void add_prospects(const struct page *page)
+{
+    size_t before = page->out->length;
+    add_forecast(page);
+    add_lifetime(page);
+    text_add(page->out, page->out->length > before ? "\n" : "");
+}
+
 /* ---- Facts ------------------------------------------------------------------------------------
  */
 
@@ -451,6 +556,7 @@ void write_text_report(const struct report *report, struct report_style style, s
     add_answer(&page);
     add_table(&page);
     add_notes_below(&page);
+    add_prospects(&page);
     add_not_measured(&page);
     add_rules(&page);
     add_warnings(&page);

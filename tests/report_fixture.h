@@ -192,10 +192,13 @@ static inline void made_forecast(struct made_study *s, struct ranked *row)
     struct forecast_point *points = arena_alloc(s->arena, 3 * sizeof *points);
     for (int i = 0; i < 3; i++) {
         double metric = fmin(0.97, row->metric.value + 0.018 * (i + 1)), slack = 0.015 * (i + 2);
-        points[i] = (struct forecast_point){1024.0 * (1 << i), metric, metric - slack,
-                                            fmin(1, metric + slack)};
+        points[i] = (struct forecast_point){.examples = 1024.0 * (1 << i),
+                                            .metric = metric,
+                                            .low = metric - slack,
+                                            .high = fmin(1, metric + slack)};
     }
-    row->forecast = (struct report_forecast){0.8, points, 3, measured(1480)};
+    row->forecast = (struct report_forecast){
+        .level = 0.8, .points = points, .count = 3, .examples_to_target = measured(1480)};
 }
 
 static inline void made_rules(struct made_study *s)

@@ -32,7 +32,9 @@ static void begin(struct made_up *m, const char *words)
     char all[512];
     *m = (struct made_up){0};
     bench_enter(&m->bench);
-    snprintf(all, sizeof all, "data.csv --techniques majority,zero_shot,few_shot,lora %s", words);
+    snprintf(all, sizeof all, "data.csv %s %s",
+             strstr(words, "--techniques") ? "" : "--techniques majority,zero_shot,few_shot,lora",
+             words);
     desk_options(&m->desk, all);
     struct study *study = &m->desk.study;
     *study = (struct study){
@@ -332,6 +334,195 @@ static void test_front(void **state)
     rank(&m);
     assert_int_equal(m.report.pareto_count, 3);
     assert_false(names(m.report.pareto, 3, "lora"));
+    end(&m);
+}
+
+/* The cost of training is passes over the examples, not examples. */
+static void test_front_counts_passes(void **state)
+{
+    (void)state;
+    struct made_up m;
+    begin(&m, "--techniques lora,ia3");
+    add(&m, (struct play){.technique = "lora",
+                          .setting = "{\"num_epochs\":2}",
+                          .examples = 64,
+                          .right = 150,
+                          .tokens = 40});
+    add(&m, (struct play){.technique = "ia3",
+                          .setting = "{\"num_epochs\":20}",
+                          .examples = 64,
+                          .right = 150,
+                          .tokens = 40});
+    rank(&m);
+    assert_int_equal(m.report.pareto_count, 1);
+    assert_string_equal(m.report.pareto[0], "lora");
+    assert_true(row(&m, "lora")->training_tokens.value == 3.0 * 64 * 2 * 40);
+    end(&m);
+}
+
+/* ---- Giving up ------------------------------------------------------------------------------ */
+
+/* Two techniques with 64 examples, of which only lora goes on. */
+static void add_race(struct made_up *m, int lora, int ia3, int better_rate, bool third_rate)
+{
+    add(m, (struct play){.technique = "majority", .examples = 500, .right = 70});
+    add(m, (struct play){.technique = "lora", .examples = 64, .right = lora, .tokens = 40});
+    add(m, (struct play){.technique = "lora", .examples = 500, .right = lora + 10, .tokens = 40});
+    add(m, (struct play){.technique = "ia3", .examples = 64, .right = ia3, .tokens = 40});
+    add(m, (struct play){.technique = "ia3",
+                         .setting = "{\"learning_rate\":0.5}",
+                         .examples = 64,
+                         .right = better_rate,
+                         .tokens = 40});
+    if (third_rate)
+        add(m, (struct play){.technique = "ia3",
+                             .setting = "{\"learning_rate\":0.25}",
+                             .examples = 64,
+                             .right = ia3,
+                             .tokens = 40});
+}
+
+static void test_giving_up(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        int lora, ia3, better_rate;
+        bool given_up, two_rates;
+    } cases[] = {
+        {"", 160, 90, 90, false, true}, /* another learning rate might have done better */
+        {"", 160, 90, 90, true, false},
+        {"", 160, 155, 155, false, false},           /* no proof on 200 examples */
+        {"", 160, 90, 155, false, false},            /* nor is the better rate to be given up */
+        {"", 90, 160, 160, false, false},            /* it only had no more time */
+        {"--target 0.4", 160, 90, 90, false, false}, /* behind, but enough */
+        {"--target 0.6", 160, 90, 90, true, false},
+        {"--metric macro_f1", 160, 90, 90, false, false}, /* no test for that */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct made_up m;
+        char words[128];
+        snprintf(words, sizeof words, "--techniques majority,lora,ia3 %s", cases[i].words);
+        begin(&m, words);
+        add_race(&m, cases[i].lora, cases[i].ia3, cases[i].better_rate, !cases[i].two_rates);
+        rank(&m);
+        const struct ranked *ia3 = row(&m, "ia3");
+        if ((ia3->status == STANDING_ELIMINATED) != cases[i].given_up)
+            fail_msg("case %zu: ia3 is %s", i, standing_status_name(ia3->status));
+        assert_int_equal(row(&m, "lora")->status, STANDING_MEASURED);
+        if (cases[i].given_up) {
+            says(ia3->note,
+                 "behind lora with 64 examples each, 0.450 against 0.800 on the same 200");
+            assert_int_equal(ia3->rank, 3);
+            assert_int_equal(ia3->tied_count, 0);
+            assert_true(ia3->metric.known);
+            assert_false(names(m.report.pareto, m.report.pareto_count, "ia3"));
+        }
+        end(&m);
+    }
+}
+
+/* ---- More examples -------------------------------------------------------------------------- */
+
+static void add_sizes(struct made_up *m, const char *technique, const int right[4], double tokens)
+{
+    static const int64_t sizes[] = {64, 128, 256, 500};
+    for (size_t i = 0; i < 4; i++)
+        if (right[i])
+            add(m, (struct play){.technique = technique,
+                                 .examples = sizes[i],
+                                 .right = right[i],
+                                 .tokens = tokens});
+}
+
+static void test_forecasts(void **state)
+{
+    (void)state;
+    struct made_up m;
+    begin(&m, "--techniques majority,zero_shot,lora,ia3,adapter --target 0.85");
+    add(&m, (struct play){.technique = "majority", .examples = 500, .right = 70});
+    add(&m, (struct play){.technique = "zero_shot", .examples = 500, .right = 80, .tokens = 40});
+    add_sizes(&m, "lora", (const int[]){100, 130, 150, 163}, 40);
+    add_sizes(&m, "ia3", (const int[]){100, 0, 150, 0}, 40);
+    add_sizes(&m, "adapter", (const int[]){90, 110, 120, 0}, 40);
+    rank(&m);
+    assert_int_equal(row(&m, "zero_shot")->forecast.count, 0);
+    assert_null(row(&m, "zero_shot")->forecast.note);
+    says(row(&m, "ia3")->forecast.note, "it takes trials at 3 sizes or more, and there are 2");
+    assert_int_equal(row(&m, "ia3")->forecast.count, 0);
+    /* lora was trained with all 500; 16 times as many are within 32 times the largest size */
+    const struct report_forecast *lora = &row(&m, "lora")->forecast;
+    const struct report_forecast *adapter = &row(&m, "adapter")->forecast;
+    assert_int_equal(lora->count, 3);
+    assert_int_equal(adapter->count, 4);
+    assert_true(adapter->points[0].examples == 500 && lora->points[0].examples == 1000);
+    assert_true(lora->points[2].examples == 8000 && lora->level == 0.8);
+    double before = row(&m, "lora")->metric.value;
+    for (size_t i = 0; i < lora->count; i++) {
+        const struct forecast_point *p = &lora->points[i];
+        assert_true(p->low < p->metric && p->metric < p->high && p->high <= 1);
+        assert_true(p->metric > before && p->probability_meets_target.known);
+        before = p->metric;
+    }
+    assert_true(lora->examples_to_target.known && lora->examples_to_target.value > 500 &&
+                lora->examples_to_target.value < 4000);
+    assert_false(adapter->examples_to_target.known);
+    end(&m);
+}
+
+/* The metric falls with the metric's own direction, and seeds of the best setting all count. */
+static void test_forecasts_use_the_best_setting(void **state)
+{
+    (void)state;
+    struct made_up m, same;
+    static const int right[] = {100, 0, 150, 163};
+    begin(&m, "--techniques lora");
+    add_sizes(&m, "lora", right, 40);
+    rank(&m);
+    begin(&same, "--techniques lora");
+    add_sizes(&same, "lora", right, 40);
+    add(&same, (struct play){.technique = "lora", /* a bad rate is not part of the curve */
+                             .setting = "{\"learning_rate\":0.5}",
+                             .examples = 256,
+                             .right = 60,
+                             .tokens = 40});
+    rank(&same);
+    const struct forecast_point *a = row(&m, "lora")->forecast.points;
+    const struct forecast_point *b = row(&same, "lora")->forecast.points;
+    assert_true(a->metric == b->metric && a->low == b->low && a->high == b->high);
+    assert_false(a->probability_meets_target.known); /* there is no target */
+    assert_false(row(&m, "lora")->forecast.examples_to_target.known);
+    end(&same);
+    end(&m);
+}
+
+static void test_winner_changes(void **state)
+{
+    (void)state;
+    struct made_up m;
+    begin(&m, "--techniques lora,ia3,zero_shot");
+    add(&m, (struct play){.technique = "zero_shot", .examples = 500, .right = 150, .tokens = 40});
+    add_sizes(&m, "lora", (const int[]){40, 70, 106, 140}, 40);
+    add_sizes(&m, "ia3", (const int[]){168, 168, 169, 169}, 40);
+    rank(&m);
+    assert_string_equal(m.report.technique, "ia3");
+    assert_int_equal(m.report.winner_change_count, 1);
+    assert_string_equal(m.report.winner_changes[0].technique, "lora");
+    assert_true(m.report.winner_changes[0].examples > 500);
+    assert_true(m.report.winner_changes[0].examples <= 32 * 500);
+    end(&m);
+    begin(&m, "--techniques lora,zero_shot"); /* one that does not learn is overtaken too */
+    add(&m, (struct play){.technique = "zero_shot", .examples = 500, .right = 165, .tokens = 40});
+    add_sizes(&m, "lora", (const int[]){60, 100, 130, 158}, 40);
+    rank(&m);
+    assert_string_equal(m.report.technique, "zero_shot");
+    assert_int_equal(m.report.winner_change_count, 1);
+    end(&m);
+    begin(&m, "--techniques lora,ia3"); /* nothing is likely to change */
+    add_sizes(&m, "lora", (const int[]){100, 120, 140, 160}, 40);
+    add_sizes(&m, "ia3", (const int[]){90, 100, 105, 108}, 40);
+    rank(&m);
+    assert_int_equal(m.report.winner_change_count, 0);
     end(&m);
 }
 
@@ -646,6 +837,11 @@ int main(void)
         cmocka_unit_test(test_ties_go_both_ways),
         cmocka_unit_test(test_probabilities),
         cmocka_unit_test(test_front),
+        cmocka_unit_test(test_front_counts_passes),
+        cmocka_unit_test(test_giving_up),
+        cmocka_unit_test(test_forecasts),
+        cmocka_unit_test(test_forecasts_use_the_best_setting),
+        cmocka_unit_test(test_winner_changes),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_the_metric_itself_is_compared),
         cmocka_unit_test(test_limits_exclude),

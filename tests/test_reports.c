@@ -38,7 +38,10 @@ static const struct reason reason = {.rule = "R09",
                                      .text = "low-rank updates need few examples",
                                      .verdict = VERDICT_CONFIRMED};
 
-static const struct forecast_point forecast[] = {{666, 0.93, 0.9, 0.95}, {1332, 0.94, 0.9, 0.97}};
+static const struct forecast_point forecast[] = {{666, 0.93, 0.9, 0.95, {true, 0.98}},
+                                                 {1332, 0.94, 0.9, 0.97, {true, 0.97}}};
+
+static const struct winner_change changes[] = {{"lora", 1400, 0.8}};
 
 static const struct ranked ranking[] = {
     {.rank = 1,
@@ -58,7 +61,8 @@ static const struct ranked ranking[] = {
      .probability_meets_target = {true, 0.93},
      .trial_seconds = {true, 21.25},
      .train_seconds = {true, 0},
-     .tokens_per_request = {true, 43},
+     .training_tokens = {true, 0},
+     .tokens_per_request = {true, 51},
      .latency_ms = {true, 21.4},
      .trainable_parameters = {true, 0},
      .peak_memory_bytes = {true, 47185920},
@@ -115,7 +119,8 @@ static const struct ranked ranking[] = {
      .note = "behind lora on the same examples at 64 examples",
      .setting = "{}",
      .examples = 64,
-     .metric = {true, 0.45}},
+     .metric = {true, 0.45},
+     .forecast = {.note = "it takes trials at 3 sizes or more, and there is 1"}},
     {.rank = 5,
      .technique = "full_finetune",
      .family = "full",
@@ -188,6 +193,8 @@ static struct report whole_report(void)
                            .ranking_count = COUNT(ranking),
                            .pareto = pareto,
                            .pareto_count = COUNT(pareto),
+                           .winner_changes = changes,
+                           .winner_change_count = COUNT(changes),
                            .program_version = "0.1.0",
                            .spent_seconds = 251.3,
                            .exhaustive_seconds_estimate = 5120,
@@ -228,6 +235,7 @@ static struct report stopped_report(void)
     report.outcome = OUTCOME_BEST_AVAILABLE;
     report.complete = false;
     report.ranking_count = 2;
+    report.winner_change_count = 0;
     report.reason_count = 1;
     report.warning_count = 0;
     report.test_path = "test.csv";
@@ -240,6 +248,7 @@ static struct report empty_report(void)
 {
     struct report report = nothing_report();
     report.ranking_count = report.pareto_count = report.reason_count = 0;
+    report.winner_change_count = 0;
     report.study_path = NULL;
     return report;
 }
@@ -612,9 +621,8 @@ static void test_json_has_the_schema(void **state)
         json_t *root = read_back(&out);
         size_t row;
         json_t *ranked;
-        check_keys(root,
-                   "schema study model constraints profile recommendation ranking pareto cost "
-                   "reproduce");
+        check_keys(root, "schema study model constraints profile recommendation ranking pareto "
+                         "winner_changes cost reproduce");
         check_keys(json_object_get(root, "model"),
                    "name path sha256 parameters context_length bytes");
         check_keys(
@@ -626,7 +634,8 @@ static void test_json_has_the_schema(void **state)
                    "duplicates warnings");
         check_keys(json_object_get(root, "recommendation"), "technique status reasons");
         check_keys(json_object_get(root, "cost"),
-                   "budget_seconds spent_seconds exhaustive_seconds_estimate");
+                   "budget_seconds spent_seconds exhaustive_seconds_estimate lifetime_requests "
+                   "break_even");
         check_keys(json_object_get(root, "reproduce"), "command version complete");
         assert_int_equal(json_array_size(json_object_get(root, "ranking")), report.ranking_count);
         json_array_foreach(json_object_get(root, "ranking"), row, ranked)
@@ -674,6 +683,38 @@ static void test_json_values(void **state)
 
 /* ---- JSON Schema ------------------------------------------------------------------------------
  */
+
+static const json_t *at(const json_t *root, const char *array, size_t index)
+{
+    return json_array_get(json_object_get(root, array), index);
+}
+
+static void test_json_prospects(void **state)
+{
+    (void)state;
+    struct report report = whole_report();
+    struct text out = written(&report, "json", 80, false);
+    json_t *root = read_back(&out);
+    const json_t *cost = json_object_get(root, "cost"), *point = at(cost, "break_even", 0);
+    /* 42,957 tokens to train against 51 - 43 more for each request */
+    assert_int_equal(json_array_size(json_object_get(cost, "break_even")), 1);
+    assert_string_equal(json_string_value(json_object_get(point, "technique")), "lora");
+    assert_string_equal(json_string_value(json_object_get(point, "cheaper_than")), "few_shot");
+    assert_string_equal(json_string_value(json_object_get(point, "when")), "from");
+    assert_int_equal(json_integer_value(json_object_get(point, "requests")), 5370);
+    assert_int_equal(json_integer_value(json_object_get(cost, "lifetime_requests")), 10000);
+    assert_int_equal(json_integer_value(json_object_get(at(root, "winner_changes", 0), "examples")),
+                     1400);
+    const json_t *told = json_object_get(at(root, "ranking", 1), "forecast");
+    const json_t *none = json_object_get(at(root, "ranking", 3), "forecast");
+    assert_true(json_is_null(json_object_get(told, "note")));
+    assert_true(json_real_value(
+                    json_object_get(at(told, "points", 0), "probability_meets_target")) == 0.98);
+    assert_int_equal(json_array_size(json_object_get(none, "points")), 0);
+    assert_non_null(strstr(json_string_value(json_object_get(none, "note")), "3 sizes"));
+    json_decref(root);
+    text_release(&out);
+}
 
 static void test_json_is_valid_by_its_schema(void **state)
 {
@@ -891,6 +932,7 @@ int main(void)
         cmocka_unit_test(test_grid_drops_what_does_not_fit),
         cmocka_unit_test(test_json_has_the_schema),
         cmocka_unit_test(test_json_values),
+        cmocka_unit_test(test_json_prospects),
         cmocka_unit_test(test_json_is_the_same_twice),
         cmocka_unit_test(test_json_hostile_strings),
         cmocka_unit_test(test_json_is_valid_by_its_schema),

@@ -327,6 +327,33 @@ static void test_paired_coverage(void **state)
     assert_in_range(covered, ROUNDS * 90 / 100, ROUNDS * 98 / 100);
 }
 
+/* scipy's random numbers are others: the ends agree within a tenth of a standard error, or one step
+ * of a mean of zeros and ones. */
+static void test_paired_bootstrap_agrees(void **state)
+{
+    (void)state;
+    json_t *rows = json_load_file("tests/parity/fixtures/bootstrap.json", 0, NULL);
+    assert_int_equal(json_array_size(rows), 3);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        size_t count, same;
+        double *first = numbers_of(json_object_get(row, "first"), &count);
+        double *second = numbers_of(json_object_get(row, "second"), &same);
+        struct bootstrap options = {20000, 5,
+                                    json_number_value(json_object_get(row, "confidence"))};
+        struct paired_difference found = paired_bootstrap(first, second, NULL, count, options);
+        double deviation = json_number_value(json_object_get(row, "deviation"));
+        double tolerance = fmax(0.1 * deviation, 1.0 / (double)count) + 1e-12;
+        assert_true(near(found.mean, json_number_value(json_object_get(row, "mean"))));
+        assert_true(fabs(found.low - json_number_value(json_object_get(row, "low"))) <= tolerance);
+        assert_true(fabs(found.high - json_number_value(json_object_get(row, "high"))) <=
+                    tolerance);
+        free(first);
+        free(second);
+    }
+    json_decref(rows);
+}
+
 static void test_paired_bootstrap(void **state)
 {
     (void)state;
@@ -445,9 +472,9 @@ int main(void)
         cmocka_unit_test(test_closed_forms),       cmocka_unit_test(test_ends),
         cmocka_unit_test(test_nonsense_is_nan),    cmocka_unit_test(test_beta_round_trip),
         cmocka_unit_test(test_bootstrap_interval), cmocka_unit_test(test_paired_coverage),
-        cmocka_unit_test(test_paired_bootstrap),   cmocka_unit_test(test_clusters),
-        cmocka_unit_test(test_joint_bootstrap),    cmocka_unit_test(test_joint_seeds),
-        cmocka_unit_test(test_joint_nothing),
+        cmocka_unit_test(test_paired_bootstrap),   cmocka_unit_test(test_paired_bootstrap_agrees),
+        cmocka_unit_test(test_clusters),           cmocka_unit_test(test_joint_bootstrap),
+        cmocka_unit_test(test_joint_seeds),        cmocka_unit_test(test_joint_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
