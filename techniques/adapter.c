@@ -116,6 +116,7 @@ const struct technique adapter = {
     .summary = "small bottleneck networks at the residual branches",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 44,
     .hyperparameters = hyperparameters,
     .learning_rates = "3e-4,1e-3,3e-3",
     .predict = predict,

@@ -39,6 +39,7 @@ const struct technique full_finetune = {
     .summary = "every weight of the model is trained",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 39,
     .learning_rates = "3e-5,1e-4,3e-4",
     .predict = predict,
     .attach = attach,

@@ -191,6 +191,7 @@ const struct technique ia3 = {
     .summary = "learned vectors that rescale keys, values and feed-forward activations",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 44,
     .hyperparameters = hyperparameters,
     .learning_rates = "1e-2,3e-2,1e-1",
     .check = check,

@@ -263,6 +263,7 @@ const struct technique linear_probe = {
     .summary = "logistic regression on the frozen model's final state; the cheap reference",
     .needs = NEEDS_MODEL | NEEDS_LABELS,
     .minimum_examples = 8,
+    .prior = 35,
     .hyperparameters = hyperparameters,
     .predict = predict,
     .attach = attach,

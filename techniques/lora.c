@@ -295,6 +295,7 @@ const struct technique lora = {
     .summary = "low-rank updates of the frozen projections",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 37,
     .hyperparameters = hyperparameters,
     .learning_rates = "1e-3,3e-3,1e-2",
     .check = check,

@@ -47,6 +47,7 @@ const struct technique norm_tuning = {
     .summary = "the gains of the norms are trained",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 55,
     .learning_rates = "3e-3,1e-2,3e-2",
     .check = check,
     .predict = predict,

@@ -226,6 +226,7 @@ const struct technique p_tuning = {
     .summary = "virtual tokens in front of the prompt, made by a trained encoder",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 29,
     .hyperparameters = hyperparameters,
     .learning_rates = "1e-3,3e-3,1e-2",
     .check = check,

@@ -256,6 +256,7 @@ const struct technique prefix_tuning = {
     .summary = "trained keys and values in front of every layer",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 38,
     .hyperparameters = hyperparameters,
     .learning_rates = "3e-3,1e-2,3e-2",
     .check = check,

@@ -120,6 +120,7 @@ const struct technique prompt_tuning = {
     .summary = "trained virtual tokens in front of the prompt",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
+    .prior = 26,
     .hyperparameters = hyperparameters,
     .learning_rates = "1e-2,3e-2,1e-1",
     .check = virtual_tokens_check,
