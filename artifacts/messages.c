@@ -42,8 +42,9 @@ static enum status make_frames(struct cutting *c, struct error *err)
 
 static bool stands_at(const struct cutting *c, const struct tokens *ids, size_t at)
 {
-    return ids->count <= c->count - at &&
-           !memcmp(c->ids + at, ids->ids, ids->count * sizeof *ids->ids);
+    if (!ids->count || ids->count > c->count - at)
+        return !ids->count; /* nothing stands everywhere */
+    return !memcmp(c->ids + at, ids->ids, ids->count * sizeof *ids->ids);
 }
 
 /* The role whose opening stands here; -1 when there is none. */
