@@ -31,8 +31,4 @@ enum status generate_answers(struct adapted *adapted, const struct sequence *seq
                              size_t count, struct outcome *outcomes, struct arena *arena,
                              const struct deadline *deadline, struct error *err);
 
-/* What a stream says, in `arena`: white space around it removed, invalid UTF-8 replaced. */
-enum status generate_text(const struct adapted *adapted, const struct stream *stream,
-                          struct arena *arena, const char **text, struct error *err);
-
 #endif
