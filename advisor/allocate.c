@@ -15,6 +15,9 @@
 
 enum { TESTED = 3 }; /* techniques whose test answers are kept free */
 
+/* Of the budget, for the test answers of one that is not the best. */
+static const double test_share = 0.05;
+
 /* Seconds kept for the ranking and the report. */
 static const double report_seconds = 0.3;
 
@@ -152,25 +155,36 @@ static double expected_seconds(const void *context, size_t index, size_t example
     return pace_trial(view->study, &setting, &view->paces[index], examples);
 }
 
-/* Seconds the end needs: the test answers of those in the lead. */
+/* Seconds the end needs: the test answers of those in the lead. One that answers slowly is tested
+ * if there is time left, unless it is the best. */
 static double test_reserve(const struct view *view)
 {
-    double reserve = 0;
-    size_t measured = 0;
+    double metrics[TESTED] = {-INFINITY, -INFINITY, -INFINITY}, seconds[TESTED] = {0}, reserve = 0;
+    const double slow = test_share * view->study->options->budget_seconds;
     for (size_t i = 0; i < view->policy.arm_count; i++) {
-        const struct technique *technique = study_technique(view->study, i);
         const struct trial_record *best =
-            best_trial(technique, view->trials.items, view->trials.count);
-        if (!(technique->needs & NEEDS_MODEL) || !best || best->test_metric.known)
+            best_trial(study_technique(view->study, i), view->trials.items, view->trials.count);
+        size_t place = 0;
+        while (best && place < TESTED && metrics[place] >= best->metric.value)
+            place++;
+        if (!best || place == TESTED)
             continue;
-        double seconds = pace_test(view->study, &view->paces[i]);
-        measured++;
-        reserve = seconds > reserve ? seconds : reserve;
+        for (size_t k = TESTED - 1; k > place; k--) {
+            metrics[k] = metrics[k - 1];
+            seconds[k] = seconds[k - 1];
+        }
+        metrics[place] = best->metric.value;
+        bool free_of_cost =
+            best->test_metric.known || !(study_technique(view->study, i)->needs & NEEDS_MODEL);
+        seconds[place] = free_of_cost ? 0 : pace_test(view->study, &view->paces[i]);
     }
     struct pace bare = {.answer = view->study->seconds_per_answer};
-    if (!measured)
-        return pace_test(view->study, &bare);
-    return reserve * (double)(measured < TESTED ? measured : TESTED);
+    for (size_t k = 0; k < TESTED && !isinf(metrics[k]); k++)
+        if (!k || seconds[k] <= slow)
+            reserve += seconds[k];
+    if (isinf(metrics[TESTED - 1])) /* for one to come */
+        reserve += pace_test(view->study, &bare);
+    return reserve;
 }
 
 static enum status look(struct study *study, struct arena *arena, struct view *view,

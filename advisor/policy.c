@@ -7,8 +7,8 @@ enum { FIRST_RUNG = 64, GROWTH = 4, LEAST_EPOCHS = 2 };
 
 static const double screening_share = 0.45, rate_share = 0.2;
 
-/* An arm that learns without steps may take this share of the time, unless nothing else is left. */
-static const double reading_share = 0.25;
+/* Arms that do not train by steps may take this share of the time, unless nothing else is left. */
+static const double once_share = 0.3;
 
 size_t policy_first_rung(size_t examples)
 {
@@ -61,9 +61,10 @@ static const struct arm_trial *best_at(const struct policy_view *v, size_t arm, 
     return best;
 }
 
-/* Seconds spent on training arms: screening alone, on other rates at the same size, or all. */
+/* Seconds spent on arms that run once, and on those that train: screening alone, on other rates at
+ * the same size, or all. */
 struct spent {
-    double screening, rates, all;
+    double once, screening, rates, all;
 };
 
 static struct spent count_spent(const struct policy_view *v)
@@ -72,8 +73,10 @@ static struct spent count_spent(const struct policy_view *v)
     size_t first = policy_first_rung(v->examples);
     for (size_t i = 0; i < v->trial_count; i++) {
         const struct arm_trial *t = &v->trials[i];
-        if (!v->arms[t->arm].trained)
+        if (!v->arms[t->arm].trained) {
+            spent.once += t->seconds;
             continue;
+        }
         spent.all += t->seconds;
         if (t->examples != first)
             continue;
@@ -122,23 +125,45 @@ static bool act(struct policy_action *action, size_t arm, size_t rate, size_t ex
     return true;
 }
 
-/* An arm without steps: once, with all examples or as many as `share` of the time allows. */
+/* The most examples, halved as often as needed, with which an arm without steps takes at most
+ * `allowed` seconds; 0 when there is no such size. Answering alone costs the same at any size. */
+static size_t affordable_once(const struct policy_view *v, size_t arm, double allowed)
+{
+    for (size_t n = v->examples; n >= v->arms[arm].least; n /= 2) {
+        if (v->seconds(v->context, arm, n, 0) <= allowed)
+            return n;
+        if (n < 2 * FIRST_RUNG)
+            break;
+    }
+    return 0;
+}
+
+static bool was_tried(const struct policy_view *v, size_t arm)
+{
+    for (size_t i = 0; i < v->trial_count; i++)
+        if (v->trials[i].arm == arm)
+            return true;
+    return false;
+}
+
+/* Arms without steps, once each, those with the highest prior first, as far as all of them together
+ * take a share of the time; what costs nothing always. */
 static bool run_once(const struct policy_view *v, double share, struct policy_action *action)
 {
+    struct spent spent = count_spent(v);
+    double allowed = share * (spent.once + spent.all + v->left) - spent.once;
+    size_t chosen = v->arm_count, size = 0;
+    allowed = fmax(fmin(allowed, v->left), 0);
     for (size_t arm = 0; arm < v->arm_count; arm++) {
-        bool tried = v->arms[arm].trained;
-        for (size_t i = 0; i < v->trial_count; i++)
-            tried |= v->trials[i].arm == arm;
-        for (size_t n = v->examples; !tried; n /= 2) {
-            if (n < v->arms[arm].least)
-                break;
-            if (v->seconds(v->context, arm, n, 0) <= fmax(share * v->left, 0))
-                return act(action, arm, 0, n, 0);
-            if (n < 2 * FIRST_RUNG)
-                break;
+        if (v->arms[arm].trained || was_tried(v, arm))
+            continue;
+        size_t n = affordable_once(v, arm, allowed);
+        if (n && (chosen == v->arm_count || v->arms[arm].prior > v->arms[chosen].prior)) {
+            chosen = arm;
+            size = n;
         }
     }
-    return false;
+    return chosen < v->arm_count && act(action, chosen, 0, size, 0);
 }
 
 /* The rate an arm is to be screened with: the usual one, and after it failed the next lower one;
@@ -279,7 +304,7 @@ static bool climb(const struct policy_view *v, size_t *top, struct policy_action
 bool policy_next(const struct policy_view *v, struct policy_action *action)
 {
     size_t first = policy_first_rung(v->examples), top = first;
-    if (run_once(v, reading_share, action) || screen(v, screening_share, action))
+    if (run_once(v, once_share, action) || screen(v, screening_share, action))
         return true;
     struct spent spent = count_spent(v);
     size_t half = (count_at(v, first) + 1) / 2;

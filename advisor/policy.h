@@ -3,13 +3,14 @@
  * What to try next: a pure function of what is known, so that a study that was stopped goes on as
  * it would have gone, and recorded trials can be replayed through it.
  *
- * An arm is a technique. Arms that train nothing by steps run once. The others are screened on a
- * small part of the examples with their usual learning rate, those with the highest prior first, as
- * many as a share of the time allows. The better half then tries its neighbouring learning rates.
- * After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar 2016): four
- * times the examples for the better half of the arms, up to all examples, each time trained from
- * the start with a finished schedule. What is left goes into further learning rates of the winner
- * and arms that had not had their turn.
+ * An arm is a technique. Arms that train nothing by steps run once, as far as
+ * they take 30 % of the time together, those with the highest prior first. The others are
+ * screened on a small part of the examples with their usual learning rate, those with the highest
+ * prior first, as many as a share of the time allows. The better half then tries its neighbouring
+ * learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar
+ * 2016): four times the examples for the better half of the arms, up to all examples, each time
+ * trained from the start with a finished schedule. What is left goes into further learning rates of
+ * the winner and arms that had not had their turn.
  *
  * Arms are compared by the metric at equal size, equal ones by their loss.
  */

@@ -272,25 +272,49 @@ static void add_rule(const struct page *page, size_t first, const struct reason 
     text_release(&sentence);
 }
 
+/* Whether a measurement confirmed or overrode the rule for any technique. */
+static bool was_tested(const struct report *report, const struct reason *reason)
+{
+    for (size_t i = 0; i < report->ranking_count; i++) {
+        const struct reason *own = find_reason(&report->ranking[i], reason);
+        if (own && own->verdict != VERDICT_UNTESTED)
+            return true;
+    }
+    return false;
+}
+
+/* Whether an earlier row of the ranking told the same. */
+static bool was_told(const struct report *report, size_t row, const struct reason *reason)
+{
+    for (size_t i = 0; i < row; i++)
+        if (find_reason(&report->ranking[i], reason))
+            return true;
+    return false;
+}
+
+/* The rules that were put to the test; of the others only how many there are. */
 static void add_rules(const struct page *page)
 {
     const struct report *report = page->report;
-    bool any = false;
-    for (size_t i = 0; i < report->ranking_count; i++) {
+    size_t tested = 0, others = 0;
+    for (size_t i = 0; i < report->ranking_count; i++)
         for (size_t j = 0; j < report->ranking[i].reason_count; j++) {
             const struct reason *reason = &report->ranking[i].reasons[j];
-            bool told = false;
-            for (size_t k = 0; k < i && !told; k++)
-                told = find_reason(&report->ranking[k], reason);
-            if (told)
+            if (was_told(report, i, reason))
                 continue;
-            if (!any)
-                text_add(page->out, "Rules that spoke, and what the measurement made of them:\n");
-            any = true;
+            if (!was_tested(report, reason)) {
+                others++;
+                continue;
+            }
+            if (!tested++)
+                text_add(page->out, "Rules, and what the measurement made of them:\n");
             add_rule(page, i, reason);
         }
-    }
-    text_add(page->out, any ? "\n" : "");
+    if (others)
+        text_printf(page->out, "%zu %srule%s spoke that %s not put to the test (--format json).\n",
+                    others, tested ? "more " : "", others > 1 ? "s" : "",
+                    others > 1 ? "were" : "was");
+    text_add(page->out, tested || others ? "\n" : "");
 }
 
 /* ---- What would change it ---------------------------------------------------------------------

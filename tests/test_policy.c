@@ -252,7 +252,23 @@ static void test_an_arm_without_steps_reads_less(void **state)
     add(&w, false, (struct truth){.top = 0.8, .seconds_per_example = 0.01}, 0);
     run(&w);
     assert_int_equal(w.trial_count, 1);
-    assert_int_equal(w.trials[0].examples, 500); /* 1 + 5 s of 10 */
+    assert_int_equal(w.trials[0].examples, 1000); /* 1 + 10 s of 12 */
+}
+
+/* An arm that answers slowly waits until the others had their share. */
+static void test_slow_answers_wait(void **state)
+{
+    (void)state;
+    struct world w = usual_world(512, 1);
+    w.truths[1].seconds_per_example = 0.4 * w.budget / 512; /* 40 % of the time */
+    run(&w);
+    size_t place = 0;
+    while (place < w.trial_count && w.trials[place].arm != 1)
+        place++;
+    for (size_t i = 0; i < w.trial_count; i++)
+        if (w.trials[i].arm == 1)
+            assert_true(i > 3 || w.trials[i].examples < 512);
+    assert_int_equal(best(&w)->arm, 2);
 }
 
 /* Fewer examples than the first rung: that is the only size. */
@@ -323,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_small_budgets),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_an_arm_without_steps_reads_less),
+        cmocka_unit_test(test_slow_answers_wait),
         cmocka_unit_test(test_few_examples),
         cmocka_unit_test(test_it_remembers_nothing),
         cmocka_unit_test(test_regret_is_small),
