@@ -7,8 +7,9 @@ enum { FIRST_RUNG = 64, GROWTH = 4, LEAST_EPOCHS = 2 };
 
 static const double screening_share = 0.45, rate_share = 0.2;
 
-/* Arms that do not train by steps may take this share of the time, unless nothing else is left. */
-static const double once_share = 0.3;
+/* Arms that do not train by steps may take this share of the time, and each one of which little is
+ * expected this share, unless nothing else is left. */
+static const double once_share = 0.3, doubtful_share = 0.08;
 
 size_t policy_first_rung(size_t examples)
 {
@@ -151,13 +152,14 @@ static bool was_tried(const struct policy_view *v, size_t arm)
 static bool run_once(const struct policy_view *v, double share, struct policy_action *action)
 {
     struct spent spent = count_spent(v);
-    double allowed = share * (spent.once + spent.all + v->left) - spent.once;
+    double total = spent.once + spent.all + v->left;
+    double allowed = fmax(fmin(share * total - spent.once, v->left), 0);
+    double little = share < 1 ? fmin(doubtful_share * total, allowed) : allowed;
     size_t chosen = v->arm_count, size = 0;
-    allowed = fmax(fmin(allowed, v->left), 0);
     for (size_t arm = 0; arm < v->arm_count; arm++) {
         if (v->arms[arm].trained || was_tried(v, arm))
             continue;
-        size_t n = affordable_once(v, arm, allowed);
+        size_t n = affordable_once(v, arm, v->arms[arm].prior > 0 ? allowed : fmax(little, 0));
         if (n && (chosen == v->arm_count || v->arms[arm].prior > v->arms[chosen].prior)) {
             chosen = arm;
             size = n;

@@ -4,7 +4,8 @@
  * it would have gone, and recorded trials can be replayed through it.
  *
  * An arm is a technique. Arms that train nothing by steps run once, as far as
- * they take 30 % of the time together, those with the highest prior first. The others are
+ * they take 30 % of the time together, those with the highest prior first; one with no prior in its
+ * favour only if it takes 8 %. The others are
  * screened on a small part of the examples with their usual learning rate, those with the highest
  * prior first, as many as a share of the time allows. The better half then tries its neighbouring
  * learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar

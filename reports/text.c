@@ -185,9 +185,12 @@ static void add_notes_below(const struct page *page)
     text_add(&note, "request: time for one; params: trained.");
     plain_wrap(page->out, text_string(&note), 0, 0, page->style.columns);
     text_add(page->out, "\n");
-    for (size_t i = 0; i < report->ranking_count; i++)
-        if (report->ranking[i].status == STANDING_MEASURED)
-            add_ties(page, &report->ranking[i]);
+    for (size_t i = 0; i < report->ranking_count; i++) {
+        const struct ranked *ranked = &report->ranking[i];
+        bool chosen = report->technique && !strcmp(ranked->technique, report->technique);
+        if (ranked->status == STANDING_MEASURED && (!i || chosen)) /* losers' ties say little */
+            add_ties(page, ranked);
+    }
     text_add(page->out, "\n");
     text_release(&note);
 }
@@ -378,6 +381,14 @@ static void add_forecast(const struct page *page)
 }
 
 /* What the recommended technique costs over its life, and which others cost less when. */
+static bool ties(const struct ranked *a, const struct ranked *b)
+{
+    for (size_t i = 0; i < a->tied_count; i++)
+        if (!strcmp(a->tied_with[i], b->technique))
+            return true;
+    return false;
+}
+
 static void add_lifetime(const struct page *page)
 {
     enum { MOST_CROSSINGS = 4 };
@@ -398,8 +409,8 @@ static void add_lifetime(const struct page *page)
                          : " tokens for each request, none to train");
     for (size_t i = 0; i < report->ranking_count; i++) {
         const struct ranked *ranked = &report->ranking[i];
-        if (ranked == reference || !has_lifetime_cost(ranked))
-            continue;
+        if (ranked == reference || !has_lifetime_cost(ranked) || !ties(reference, ranked))
+            continue; /* being cheaper and worse is no reason */
         struct break_even point = break_even_of(ranked, reference);
         bool from = point.crossing == CHEAPER_FROM;
         if ((!from && point.crossing != CHEAPER_UP_TO) || crossings == MOST_CROSSINGS)

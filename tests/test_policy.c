@@ -249,7 +249,7 @@ static void test_an_arm_without_steps_reads_less(void **state)
 {
     (void)state;
     struct world w = {.examples = 4000, .budget = 40, .answer_seconds = 1};
-    add(&w, false, (struct truth){.top = 0.8, .seconds_per_example = 0.01}, 0);
+    add(&w, false, (struct truth){.top = 0.8, .seconds_per_example = 0.01}, 1);
     run(&w);
     assert_int_equal(w.trial_count, 1);
     assert_int_equal(w.trials[0].examples, 1000); /* 1 + 10 s of 12 */
