@@ -155,8 +155,7 @@ static void add_ties(const struct page *page, const struct ranked *ranked)
             text_printf(&names, "%s%s", names.length ? ", " : "", ranked->tied_with[i]);
     }
     if (names.length) {
-        text_printf(&note, "= %s ties with %s: these examples cannot tell them apart.",
-                    ranked->technique, text_string(&names));
+        text_printf(&note, "= %s ties with %s.", ranked->technique, text_string(&names));
         plain_wrap(page->out, text_string(&note), 0, 2, page->style.columns);
         text_add(page->out, "\n");
     }
@@ -182,7 +181,8 @@ static void add_notes_below(const struct page *page)
                 report->dev_used);
     if (any_tested(report))
         text_printf(&note, "test: on %zu examples looked at once; ", report->test_used);
-    text_add(&note, "request: time for one; params: trained.");
+    text_add(&note, "request: time for one; params: trained; =: these examples cannot tell it from "
+                    "another.");
     plain_wrap(page->out, text_string(&note), 0, 0, page->style.columns);
     text_add(page->out, "\n");
     for (size_t i = 0; i < report->ranking_count; i++) {
