@@ -89,8 +89,9 @@ struct technique {
     unsigned needs;      /* enum technique_needs */
     int minimum_examples;
     double prior; /* points of accuracy above the majority answer that it brought on average with 64
-                     training examples (tests/parity/README.md); only the order in which
-                     techniques get their turn depends on it */
+                     training examples (tests/parity/README.md), less 10 for every doubling of what
+                     a pass costs; only the order in which techniques get their turn depends on
+                     it */
     const struct hyperparameter *hyperparameters; /* its own, ended by a row without name */
     const char *learning_rates; /* "3e-4,1e-3,3e-3": the rates to race, the default
                                    in the middle; NULL: nothing is trained */
