@@ -29,6 +29,14 @@ const struct technique *study_technique(const struct study *study, size_t index)
     return index < options->technique_count ? options->techniques[index] : NULL;
 }
 
+size_t study_technique_count(const struct study *study)
+{
+    size_t count = 0;
+    while (study_technique(study, count))
+        count++;
+    return count;
+}
+
 bool technique_fits(struct study *study, const struct technique *technique, const char **why)
 {
     char text[256] = "";
@@ -110,12 +118,6 @@ static bool rate_of(const struct technique *technique, const struct arm *arm,
     return *rate < arm->rate_count;
 }
 
-static bool is_settled(enum trial_status status)
-{
-    return status == TRIAL_DONE || status == TRIAL_FAILED || status == TRIAL_ELIMINATED ||
-           status == TRIAL_REFUSED;
-}
-
 static double or_nan(struct measured value)
 {
     return value.known ? value.value : (double)NAN;
@@ -130,7 +132,7 @@ static void view_trials(struct view *view, struct arm_trial *out, struct arena *
         while ((technique = study_technique(view->study, arm)) &&
                strcmp(technique->name, t->key.technique) != 0)
             arm++;
-        if (!technique || !is_settled(t->status) ||
+        if (!technique || !trial_is_settled(t->status) ||
             !rate_of(technique, &view->policy.arms[arm], t, &rate, arena))
             continue;
         out[view->policy.trial_count++] =
@@ -192,11 +194,9 @@ static enum status look(struct study *study, struct arena *arena, struct view *v
 {
     const struct technique *technique;
     const char *why;
-    size_t count = 0;
+    size_t count = study_technique_count(study);
     *view = (struct view){.study = study, .arena = arena};
     enum status status = trials_read(study, arena, &view->trials, err);
-    while (study_technique(study, count))
-        count++;
     struct arm *arms = arena_zalloc(arena, (count + 1) * sizeof *arms);
     view->paces = arena_zalloc(arena, (count + 1) * sizeof *view->paces);
     for (size_t i = 0; (technique = study_technique(study, i)); i++) {
@@ -234,7 +234,7 @@ static enum status run_action(struct study *study, const struct view *view,
         setting_set_number(&setting, "num_epochs", action->epochs, &study->arena);
     enum status status =
         run_trial(study, &setting, action->examples, PURPOSE_RUNG, true, &record, err);
-    *settled = is_settled(record.status);
+    *settled = trial_is_settled(record.status);
     return status;
 }
 
@@ -310,10 +310,8 @@ enum status allocate_test(struct study *study, struct error *err)
 {
     struct trials trials;
     const struct trial_record *trial;
-    size_t index, count = 0;
+    size_t index, count = study_technique_count(study);
     enum status status = trials_read(study, &study->arena, &trials, err);
-    while (study_technique(study, count))
-        count++;
     bool *tested = arena_zalloc(&study->arena, (count + 1) * sizeof *tested);
     study_set_deadline(study, study_left(study) - report_seconds);
     while (status == OK && (trial = next_to_test(study, &trials, tested, &index))) {

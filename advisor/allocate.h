@@ -18,6 +18,7 @@
 
 /* The techniques of this study in turn: those asked for, or all; NULL past the last. */
 const struct technique *study_technique(const struct study *study, size_t index);
+size_t study_technique_count(const struct study *study);
 
 /* Runs trials until all are settled or the budget has to be kept for the end. OK in both cases;
  * INTERRUPTED when the user stopped it, and errors that concern the study as a whole. A technique

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "advisor/allocate.h"
+#include "advisor/cost.h"
 #include "advisor/policy.h"
 #include "techniques/trainer.h"
 
@@ -42,8 +43,33 @@ static double token_seconds(const struct study *study, const struct technique *t
     return seconds;
 }
 
-/* The same for the latest trial that trained by steps, whichever its technique; 0 when there is
- * none. */
+/* What the technique costs by arithmetic, with its default setting. */
+static struct estimate estimate_of(const struct study *study, const struct technique *technique)
+{
+    const struct setting setting = setting_default(technique);
+    const struct site_facts site = {.threads = 1, .weight_bits = 8 * sizeof(real)};
+    const struct workload workload = {.model = study->model,
+                                      .examples = study->split.train_count,
+                                      .input_tokens =
+                                          study->example_tokens - fmax(study->tokens_answer - 1, 0),
+                                      .instruction_tokens = study->prefix_tokens,
+                                      .answer_tokens = study->tokens_answer,
+                                      .rationale_tokens = study->tokens_rationale,
+                                      .labels = study->data.label_count};
+    return estimate_cost(&setting, &workload, &site);
+}
+
+/* Operations of training on a token, in those of a frozen model with something attached: 1.5 or so
+ * where every weight is trained. */
+static double training_weight(const struct study *study, const struct technique *technique)
+{
+    const struct cost cost = estimate_of(study, technique).cost;
+    double frozen = 2 * cost.request_operations / cost.request_tokens;
+    return cost.training_operations / cost.training_tokens / frozen;
+}
+
+/* Seconds for each token of weight 1, by the latest trial that trained by steps, whichever its
+ * technique; 0 when there is none. */
 static double any_token_seconds(const struct study *study, const struct trials *trials)
 {
     double latest = 0;
@@ -53,9 +79,18 @@ static double any_token_seconds(const struct study *study, const struct trials *
             double seconds = 0;
             if (!strcmp(trials->items[i].key.technique, technique->name))
                 seconds = token_seconds(study, technique, &trials->items[i]);
-            latest = seconds > 0 ? seconds : latest;
+            if (seconds > 0)
+                latest = seconds / training_weight(study, technique);
         }
     return latest;
+}
+
+/* How many times the tokens of the bare model's request an answer of the technique takes, at least
+ * 1. */
+static double relative_cost(const struct study *study, const struct technique *technique)
+{
+    double bare = study->example_tokens + 1;
+    return fmax(estimate_of(study, technique).cost.request_tokens / bare, 1);
 }
 
 /* What a finished trial of the technique itself tells. */
@@ -72,33 +107,18 @@ static void learn_pace(const struct study *study, const struct technique *techni
             (t->trial_seconds.value - t->train_seconds.value) / (double)t->dev_predictions;
 }
 
-/* How many times the tokens of the bare model's request an answer of the technique takes, by its
- * own prediction; at least 1. */
-static double relative_cost(const struct study *study, const struct technique *technique)
-{
-    struct setting setting = setting_default(technique);
-    double answer = study->data.label_count ? 1 : study->tokens_answer;
-    struct workload workload = {.model = study->model,
-                                .examples = study->split.train_count,
-                                .input_tokens = study->tokens_mean,
-                                .answer_tokens = answer,
-                                .rationale_tokens = study->tokens_rationale,
-                                .labels = study->data.label_count};
-    struct cost cost = {.request_tokens = workload.input_tokens + answer};
-    double before = cost.request_tokens;
-    if (technique->predict && study->model)
-        technique->predict(&setting, &workload, &cost);
-    return cost.request_tokens > before ? cost.request_tokens / before : 1;
-}
-
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
     double each = study->seconds_per_answer, token = any_token_seconds(study, trials);
+    struct pace pace = {.read = each, .answer = each};
+    if (!(technique->needs & NEEDS_MODEL))
+        return pace;
     if (!(token > 0))
         token = training_factor * each / study->example_tokens;
-    struct pace pace = {
-        .token = token, .read = each, .answer = each * relative_cost(study, technique)};
+    if (technique->learning_rates)
+        pace.token = token * training_weight(study, technique);
+    pace.answer = each * relative_cost(study, technique);
     for (size_t i = 0; i < trials->count; i++)
         if (trials->items[i].status == TRIAL_DONE &&
             !strcmp(trials->items[i].key.technique, technique->name))

@@ -139,16 +139,18 @@ static size_t affordable_once(const struct policy_view *v, size_t arm, double al
     return 0;
 }
 
-static bool was_tried(const struct policy_view *v, size_t arm)
+/* Whether the arm ran with at least so many examples. */
+static bool was_tried(const struct policy_view *v, size_t arm, size_t examples)
 {
     for (size_t i = 0; i < v->trial_count; i++)
-        if (v->trials[i].arm == arm)
+        if (v->trials[i].arm == arm && v->trials[i].examples >= examples)
             return true;
     return false;
 }
 
-/* Arms without steps, once each, those with the highest prior first, as far as all of them together
- * take a share of the time; what costs nothing always. */
+/* Arms without steps, again only where there is time for more examples than before, those with the
+ * highest prior first, as far as all of them together take a share of the time; what costs nothing
+ * always. */
 static bool run_once(const struct policy_view *v, double share, struct policy_action *action)
 {
     struct spent spent = count_spent(v);
@@ -157,10 +159,11 @@ static bool run_once(const struct policy_view *v, double share, struct policy_ac
     double little = share < 1 ? fmin(doubtful_share * total, allowed) : allowed;
     size_t chosen = v->arm_count, size = 0;
     for (size_t arm = 0; arm < v->arm_count; arm++) {
-        if (v->arms[arm].trained || was_tried(v, arm))
+        if (v->arms[arm].trained)
             continue;
         size_t n = affordable_once(v, arm, v->arms[arm].prior > 0 ? allowed : fmax(little, 0));
-        if (n && (chosen == v->arm_count || v->arms[arm].prior > v->arms[chosen].prior)) {
+        if (n && !was_tried(v, arm, n) &&
+            (chosen == v->arm_count || v->arms[arm].prior > v->arms[chosen].prior)) {
             chosen = arm;
             size = n;
         }

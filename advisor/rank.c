@@ -276,8 +276,7 @@ static enum status collect(struct ranking *r, struct error *err)
     struct study *study = r->study;
     const struct technique *technique;
     enum status status = trials_read(study, &study->arena, &r->trials, err);
-    while (study_technique(study, r->count))
-        r->count++;
+    r->count = study_technique_count(study);
     r->items = arena_zalloc(&study->arena, r->count * sizeof *r->items + 1);
     r->comparison = (struct comparison){.metric = study->evaluator.metric,
                                         .classes = study->data.label_count,

@@ -124,12 +124,6 @@ static enum status run_claimed(struct running *r, const struct setting *setting,
     return status;
 }
 
-static bool is_settled(enum trial_status status)
-{
-    return status == TRIAL_DONE || status == TRIAL_FAILED || status == TRIAL_ELIMINATED ||
-           status == TRIAL_REFUSED;
-}
-
 static bool same_key(const struct trial_key *a, const struct trial_key *b)
 {
     return !strcmp(a->technique, b->technique) && !strcmp(a->setting, b->setting) &&
@@ -144,7 +138,7 @@ static enum status look_up(struct study *study, const struct trial_key *key,
     enum status status = trials_read(study, &study->arena, &trials, err);
     *record = (struct trial_record){.status = TRIAL_PLANNED};
     for (size_t i = 0; i < trials.count && status == OK; i++)
-        if (same_key(&trials.items[i].key, key) && is_settled(trials.items[i].status))
+        if (same_key(&trials.items[i].key, key) && trial_is_settled(trials.items[i].status))
             *record = trials.items[i];
     return status;
 }

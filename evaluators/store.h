@@ -117,6 +117,9 @@ enum trial_status {
 
 const char *trial_status_name(enum trial_status status); /* "planned" ... */
 
+/* Nothing more happens to it: done, failed, eliminated or refused. */
+bool trial_is_settled(enum trial_status status);
+
 struct trial_record {
     int64_t id; /* from 1, in the order of planning */
     struct trial_key key;

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "techniques/labels.h"
+
 bool calibration_wanted(const struct setting *setting)
 {
     return setting_has(setting, "calibration") &&
@@ -18,28 +20,17 @@ const struct example *content_free_examples(void)
     return examples;
 }
 
-/* log(sum of exp), of `count` values `stride` apart. */
-static double log_sum(const double *values, size_t count, size_t stride)
-{
-    double peak = -INFINITY, sum = 0;
-    for (size_t i = 0; i < count; i++)
-        peak = fmax(peak, values[i * stride]);
-    for (size_t i = 0; i < count; i++)
-        sum += exp(values[i * stride] - peak);
-    return peak + log(sum);
-}
-
 void calibration_prior(const double *answers, size_t labels, double *prior)
 {
     for (size_t l = 0; l < labels; l++)
-        prior[l] = log_sum(answers + l, CONTENT_FREE, labels) - log(CONTENT_FREE);
+        prior[l] = log_sum_exp(answers + l, CONTENT_FREE, labels) - log(CONTENT_FREE);
 }
 
 void calibration_apply(const double *prior, size_t labels, double *log_probabilities)
 {
     for (size_t l = 0; l < labels; l++)
         log_probabilities[l] -= prior[l];
-    double total = log_sum(log_probabilities, labels, 1);
+    double total = log_sum_exp(log_probabilities, labels, 1);
     for (size_t l = 0; l < labels; l++)
         log_probabilities[l] -= total;
 }

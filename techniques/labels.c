@@ -173,3 +173,13 @@ void label_trie_distribution(const struct label_trie *trie, const real *logits, 
     for (int f = 0; f < trie->n_forks; f++)
         label_trie_visit(trie, f, logits + trie->forks[f].first_choice, reached, log_probabilities);
 }
+
+double log_sum_exp(const double *values, size_t count, size_t stride)
+{
+    double peak = -INFINITY, sum = 0;
+    for (size_t i = 0; i < count; i++)
+        peak = fmax(peak, values[i * stride]);
+    for (size_t i = 0; i < count; i++)
+        sum += exp(values[i * stride] - peak);
+    return peak + log(sum);
+}

@@ -56,4 +56,7 @@ void label_trie_share(const struct label_trie *trie, int fork, const double *rea
 void label_trie_distribution(const struct label_trie *trie, const real *logits, double *reached,
                              double *log_probabilities);
 
+/* The natural logarithm of the sum of the exponentials of `count` values, `stride` apart. */
+double log_sum_exp(const double *values, size_t count, size_t stride);
+
 #endif

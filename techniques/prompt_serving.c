@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "techniques/prompt_serving.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/blas.h"
+#include "datasets/task.h"
 #include "model/chat.h"
 #include "model/decode.h"
 #include "techniques/generate.h"
-#include "techniques/labels.h"
 #include "techniques/pack.h"
 #include "techniques/prompt.h"
+#include "techniques/score.h"
 
 /* Streams decoded together, and streams that one worker runs through. */
 enum { STREAMS_TOGETHER = 16, STREAMS_A_WORKER = 32 };
@@ -174,6 +173,8 @@ struct batch {
     const struct adapted **to;  /* (count) */
     struct sequence *sequences; /* (count) */
     struct outcome **outcomes;  /* (count) */
+    struct example *examples;   /* (count) */
+    double **log_probabilities; /* (count) of all labels; labels only */
     struct stream *streams;     /* (count), free text only */
     const struct span *spans;
     struct arena *arena;
@@ -187,36 +188,10 @@ static struct batch batch_for(const struct prompt_server *server, size_t most, s
                           .to = arena_alloc(arena, (most + 1) * sizeof(struct adapted *)),
                           .sequences = arena_alloc(arena, (most + 1) * sizeof(struct sequence)),
                           .outcomes = arena_alloc(arena, (most + 1) * sizeof(struct outcome *)),
+                          .examples = arena_alloc(arena, (most + 1) * sizeof(struct example)),
+                          .log_probabilities = arena_alloc(arena, (most + 1) * sizeof(double *)),
                           .arena = arena,
                           .deadline = deadline};
-}
-
-/* The label distribution of one example; `states` has a row for each of its forks. */
-static void score_example(const struct batch *batch, size_t i, const real *states,
-                          const struct tensor *head, struct arena *scratch)
-{
-    const struct label_trie *trie = batch->to[i]->labels;
-    struct outcome *outcome = batch->outcomes[i];
-    real *logits = arena_alloc(scratch, (size_t)trie->n_choices * sizeof *logits);
-    double *reached = arena_alloc(scratch, (size_t)trie->n_forks * sizeof *reached);
-    double *logs = arena_alloc(scratch, (size_t)trie->n_labels * sizeof *logs);
-    for (int f = 0; f < trie->n_forks; f++)
-        for (int c = 0; c < trie->forks[f].n_choices; c++) {
-            int choice = trie->forks[f].first_choice + c;
-            size_t row = (size_t)trie->choices[choice].token * (size_t)head->cols;
-            logits[choice] =
-                blas_dot(head->cols, states + (size_t)f * (size_t)head->cols, head->data + row);
-        }
-    label_trie_distribution(trie, logits, reached, logs);
-    int best = 0;
-    for (int l = 0; l < trie->n_labels; l++) {
-        best = logs[l] > logs[best] ? l : best;
-        outcome->probabilities[l] = (float)exp(logs[l]);
-    }
-    outcome->label = best;
-    outcome->scored = true;
-    outcome->probability = exp(logs[best]);
-    outcome->request_tokens = batch->sequences[i].request + trie->tokens;
 }
 
 static enum status score_span(void *context, size_t task, int worker, struct error *err)
@@ -235,7 +210,8 @@ static enum status score_span(void *context, size_t task, int worker, struct err
     const struct tensor *states = transformer_forward(&pass);
     const real *at = states->data;
     for (size_t i = span->first; i < span->last; i++) {
-        score_example(batch, i, at, transformer_head(&pass), &workspace->arena);
+        score_forks(batch->to[i]->labels, at, transformer_head(&pass), &workspace->arena,
+                    batch->log_probabilities[i]);
         at += (size_t)batch->to[i]->labels->n_forks * (size_t)states->cols;
     }
     return OK;
@@ -248,13 +224,20 @@ static enum status score_batch(struct batch *batch, struct error *err)
     for (size_t i = 0; i < batch->count; i++) {
         const struct label_trie *trie = batch->to[i]->labels;
         tokens = trie->tokens > tokens ? trie->tokens : tokens;
-        batch->outcomes[i]->probabilities =
-            arena_alloc(batch->arena, (size_t)trie->n_labels * sizeof(float));
+        batch->log_probabilities[i] =
+            arena_alloc(batch->arena, (size_t)trie->n_labels * sizeof(double));
     }
     size_t n =
         pack_cut(batch->sequences, batch->count, tokens, 0, PACK_ROWS, 1, batch->arena, &spans);
     batch->spans = spans;
-    return pool_run(batch->server->engine->pool, n, score_span, batch, err);
+    enum status status = pool_run(batch->server->engine->pool, n, score_span, batch, err);
+    for (size_t i = 0; i < batch->count && status == OK; i++) {
+        const struct adapted *adapted = batch->to[i];
+        score_fill(adapted, &batch->examples[i], batch->log_probabilities[i], batch->outcomes[i],
+                   batch->arena);
+        batch->outcomes[i]->request_tokens = batch->sequences[i].request + adapted->labels->tokens;
+    }
+    return status;
 }
 
 static enum status decode_part(void *context, size_t task, int worker, struct error *err)
@@ -318,7 +301,10 @@ static enum status take_request(struct prompt_server *server, const struct promp
         return unknown(server, request->task, err);
     struct adapted *adapted = served->adapted;
     struct batch *batch = adapted->labels ? labelled : free_text;
-    const struct example example = {.input = request->input, .line = number, .label = -1};
+    const struct example example = {.input = request->input,
+                                    .line = number,
+                                    .label = -1,
+                                    .options = task_count_options(request->input)};
     const struct example *examples = &example;
     struct sequence *sequence;
     enum status status = prompt_encode(adapted, &examples, 1, false, batch->arena, &sequence, err);
@@ -329,6 +315,7 @@ static enum status take_request(struct prompt_server *server, const struct promp
     *outcome = (struct outcome){.label = -1};
     batch->to[batch->count] = adapted;
     batch->sequences[batch->count] = *sequence;
+    batch->examples[batch->count] = example;
     batch->outcomes[batch->count++] = outcome;
     return OK;
 }

@@ -37,23 +37,12 @@ static void fork_logits(const struct label_trie *trie, int fork, const real *sta
             blas_dot(head->cols, state, head->data + (size_t)choices[b].token * (size_t)head->cols);
 }
 
-/* The logarithm of the sum of probabilities. */
-static double log_sum(const double *log_probabilities, int count)
-{
-    double peak = -INFINITY, sum = 0;
-    for (int l = 0; l < count; l++)
-        peak = log_probabilities[l] > peak ? log_probabilities[l] : peak;
-    for (int l = 0; l < count; l++)
-        sum += exp(log_probabilities[l] - peak);
-    return peak + log(sum);
-}
-
 void score_fill(const struct adapted *adapted, const struct example *example,
                 const double *log_probabilities, struct outcome *outcome, struct arena *arena)
 {
     int labels = (int)adapted->data->label_count, best = 0;
     int offered = labels_offered(adapted->data, example);
-    double all = offered < labels ? log_sum(log_probabilities, offered) : 0;
+    double all = offered < labels ? log_sum_exp(log_probabilities, (size_t)offered, 1) : 0;
     outcome->probabilities = arena_alloc(arena, (size_t)labels * sizeof(float));
     for (int l = 0; l < labels; l++) {
         bool possible = l < offered;
@@ -65,6 +54,19 @@ void score_fill(const struct adapted *adapted, const struct example *example,
     outcome->scored = true;
     outcome->probability = exp(log_probabilities[best] - all);
     outcome->nll = example->label >= 0 ? all - log_probabilities[example->label] : 0;
+}
+
+void score_forks(const struct label_trie *trie, const real *states, const struct tensor *head,
+                 struct arena *scratch, double *log_probabilities)
+{
+    struct arena_mark mark = arena_mark(scratch);
+    real *logits = arena_alloc(scratch, (size_t)trie->n_choices * sizeof *logits);
+    double *reached = arena_alloc(scratch, (size_t)trie->n_forks * sizeof *reached);
+    for (int f = 0; f < trie->n_forks; f++)
+        fork_logits(trie, f, states + (size_t)f * (size_t)head->cols, head,
+                    logits + trie->forks[f].first_choice);
+    label_trie_distribution(trie, logits, reached, log_probabilities);
+    arena_rewind(scratch, mark);
 }
 
 /* Where the log-probabilities of one example go. */
@@ -91,14 +93,11 @@ static enum status score_whole(void *context, size_t task, int worker, struct er
         adapted_pass(s->adapted, &workspace->tape, &layout, adapted_views(s->adapted, NULL, arena));
     const struct tensor *states = transformer_forward(&pass);
     const struct tensor *head = transformer_head(&pass);
-    real *logits = arena_alloc(arena, (size_t)trie->n_choices * sizeof *logits);
-    double *reached = arena_alloc(arena, (size_t)trie->n_forks * sizeof *reached);
     const real *state = states->data;
     for (size_t i = span->first; i < span->last; i++) {
-        for (int f = 0; f < trie->n_forks; f++, state += states->cols)
-            fork_logits(trie, f, state, head, logits + trie->forks[f].first_choice);
-        label_trie_distribution(trie, logits, reached, place_of(s, i));
+        score_forks(trie, state, head, arena, place_of(s, i));
         s->scores->rows[i] = trie->tokens;
+        state += (size_t)trie->n_forks * (size_t)states->cols;
     }
     return OK;
 }

@@ -40,6 +40,11 @@ enum status score_labels(struct adapted *adapted, enum score_how how,
                          const struct sequence *sequences, size_t count, struct scores *scores,
                          struct arena *arena, const struct deadline *deadline, struct error *err);
 
+/* The log-probabilities of all labels, (labels), from the states behind all forks of a trie,
+ * (forks, n_embd). Works in `scratch` and leaves it as it was. */
+void score_forks(const struct label_trie *trie, const real *states, const struct tensor *head,
+                 struct arena *scratch, double *log_probabilities);
+
 /* Fills what an outcome says of labels from their log-probabilities; its arrays live in `arena`.
  * Labels the example does not offer have probability 0, and the others share theirs. */
 void score_fill(const struct adapted *adapted, const struct example *example,

@@ -88,10 +88,10 @@ struct technique {
     const char *summary; /* one line, for lists */
     unsigned needs;      /* enum technique_needs */
     int minimum_examples;
-    double prior; /* points of accuracy above the majority answer that it brought on average with 64
-                     training examples (tests/parity/README.md), less 10 for every doubling of what
-                     a pass costs; only the order in which techniques get their turn depends on
-                     it */
+    double prior; /* points of accuracy above the majority answer that it brought with 64 training
+                     examples, mean of trec and sst2 or the one that was run
+                     (tests/parity/README.md), less 10 where a pass costs twice as much; only the
+                     order in which techniques get their turn depends on it */
     const struct hyperparameter *hyperparameters; /* its own, ended by a row without name */
     const char *learning_rates; /* "3e-4,1e-3,3e-3": the rates to race, the default
                                    in the middle; NULL: nothing is trained */

@@ -440,6 +440,25 @@ static void test_no_time_to_test(void **state)
     end(&w);
 }
 
+/* Training every weight takes half as much again, known before it was tried: from the speed of the
+ * bare model, and from what another technique took. */
+static void test_all_weights_take_longer(void **state)
+{
+    (void)state;
+    struct work w;
+    begin(&w, 300, "--budget 60s --techniques lora,full_finetune");
+    const struct technique *lora = technique_find("lora"), *full = technique_find("full_finetune");
+    struct study *study = &w.desk.study;
+    struct trials none = {0}, one;
+    double guessed = pace_of(study, full, &none).token / pace_of(study, lora, &none).token;
+    assert_true(guessed > 1.4 && guessed < 1.6);
+    add_slow(&w, "lora", 64, 320);
+    desk_must(trials_read(study, &study->arena, &one, &w.err), &w.err);
+    double learned = pace_of(study, full, &one).token / pace_of(study, lora, &one).token;
+    assert_true(fabs(learned / guessed - 1) < 1e-6);
+    end(&w);
+}
+
 /* ---- What fails ----------------------------------------------------------------------------- */
 
 static enum status refuse(const struct setting *setting, const struct model *model,
@@ -600,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_a_used_up_budget),
         cmocka_unit_test(test_the_end_is_kept_free),
         cmocka_unit_test(test_no_time_to_test),
+        cmocka_unit_test(test_all_weights_take_longer),
         cmocka_unit_test(test_failures_are_settled),
         cmocka_unit_test(test_fewer_worked_examples),
         cmocka_unit_test(test_few_examples),

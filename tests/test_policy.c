@@ -23,6 +23,7 @@ struct truth {
     double top, slope;
     size_t best_rate;
     double seconds_per_example; /* of one pass */
+    double slow_answers;        /* seconds that its answers take more than those of others */
     bool fails;
 };
 
@@ -41,7 +42,8 @@ static double seconds(const void *context, size_t arm, size_t examples, int epoc
 {
     const struct world *w = context;
     double passes = w->arms[arm].trained ? (epochs ? epochs : 4) : 1;
-    return w->answer_seconds + passes * (double)examples * w->truths[arm].seconds_per_example;
+    return w->answer_seconds + w->truths[arm].slow_answers +
+           passes * (double)examples * w->truths[arm].seconds_per_example;
 }
 
 static double accuracy(const struct truth *truth, size_t rate, size_t examples)
@@ -244,31 +246,39 @@ static void test_failures(void **state)
     assert_int_equal(best(&w)->arm, 3);
 }
 
-/* An arm that learns without steps takes fewer examples when all would take too long. */
+/* An arm that learns without steps takes fewer examples when all would take too long, and more as
+ * soon as there is time. */
 static void test_an_arm_without_steps_reads_less(void **state)
 {
     (void)state;
     struct world w = {.examples = 4000, .budget = 40, .answer_seconds = 1};
     add(&w, false, (struct truth){.top = 0.8, .seconds_per_example = 0.01}, 1);
     run(&w);
-    assert_int_equal(w.trial_count, 1);
+    assert_int_equal(w.trial_count, 2);
     assert_int_equal(w.trials[0].examples, 1000); /* 1 + 10 s of 12 */
+    assert_int_equal(w.trials[1].examples, 2000); /* with the 29 s that nothing else wants */
+    w.budget += 100;                              /* a larger budget goes on from there */
+    run(&w);
+    assert_int_equal(w.trials[w.trial_count - 1].examples, 4000);
 }
 
-/* An arm that answers slowly waits until the others had their share. */
+/* An arm that answers slowly waits until the others had their share, unless much is expected of it.
+ */
 static void test_slow_answers_wait(void **state)
 {
     (void)state;
-    struct world w = usual_world(512, 1);
-    w.truths[1].seconds_per_example = 0.4 * w.budget / 512; /* 40 % of the time */
-    run(&w);
-    size_t place = 0;
-    while (place < w.trial_count && w.trials[place].arm != 1)
-        place++;
-    for (size_t i = 0; i < w.trial_count; i++)
-        if (w.trials[i].arm == 1)
-            assert_true(i > 3 || w.trials[i].examples < 512);
-    assert_int_equal(best(&w)->arm, 2);
+    for (int expected = 0; expected < 2; expected++) {
+        struct world w = usual_world(512, 1);
+        w.truths[1].slow_answers = 0.15 * w.budget;
+        w.arms[1].prior = expected;
+        size_t trained = 0;
+        while (step(&w) && w.trials[w.trial_count - 1].arm != 1)
+            trained += w.arms[w.trials[w.trial_count - 1].arm].trained;
+        if (expected)
+            assert_int_equal(trained, 0);
+        else
+            assert_true(trained > 3);
+    }
 }
 
 /* Fewer examples than the first rung: that is the only size. */

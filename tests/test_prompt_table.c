@@ -432,6 +432,27 @@ static void test_mixed_batch(void **state)
     }
 }
 
+/* An answer that a request does not offer is not given. */
+static void test_options_not_offered(void **state)
+{
+    (void)state;
+    struct school school;
+    struct prompt_server *server;
+    struct error err;
+    struct outcome outcome;
+    const struct prompt_request request = {"quiz", "Which is it?\nA) this\nB) that"};
+    school_open(&school, 1);
+    assert_int_equal(prompt_server_create(&server, school.subject.engine, &school.table, &err), OK);
+    assert_int_equal(
+        prompt_server_answer(server, &request, 1, &outcome, &school.subject.arena, NULL, &err), OK);
+    double sum = (double)outcome.probabilities[0] + (double)outcome.probabilities[1];
+    assert_true(fabs(sum - 1) < 1e-6);
+    assert_true(outcome.probabilities[2] <= 0);
+    assert_in_range(outcome.label, 0, 1);
+    prompt_server_release(server);
+    school_close(&school);
+}
+
 /* One pass holds the requests of several tasks, each behind its own prompt. */
 static void test_one_pass(void **state)
 {
@@ -600,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_mixed_batch),
+        cmocka_unit_test(test_options_not_offered),
         cmocka_unit_test(test_one_pass),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_refused_changes),

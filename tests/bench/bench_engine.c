@@ -20,6 +20,7 @@
 #include "model/blas.h"
 #include "techniques/adapted.h"
 #include "techniques/trainer.h"
+#include "tests/default_model.h"
 
 enum { ROUNDS = 5, GEMM_ROWS = 512, SCORED = 96, TRAINED = 32, GEMM_REPEATS = 2 };
 
@@ -162,14 +163,11 @@ int main(int argc, char **argv)
     struct bench b = {0};
     struct model *model;
     struct error err;
-    const char *home = getenv("HOME"), *cache = getenv("XDG_CACHE_HOME");
-    char path[4096];
-    snprintf(path, sizeof path, "%s%s/advisor/models/SmolLM2-135M-Instruct.Q4_1.gguf",
-             cache  ? cache
-             : home ? home
-                    : ".",
-             cache ? "" : "/.cache");
-    must(model_load(&model, argc > 1 && *argv[1] ? argv[1] : path, &err), &err);
+    char path[MODEL_PATH];
+    bool given = argc > 1 && *argv[1];
+    if (!given && !default_model(path))
+        return BAD_MODEL;
+    must(model_load(&model, given ? argv[1] : path, &err), &err);
     must(dataset_load("demo:tickets", NULL, &b.data, &err), &err);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     b.engine = engine_create(model, argc > 2 ? atoi(argv[2]) : (int)cores);

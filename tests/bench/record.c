@@ -24,6 +24,7 @@
 
 #include "datasets/split.h"
 #include "evaluators/evaluate.h"
+#include "tests/default_model.h"
 
 enum { MOST_VALUES = 32, LONGEST = 512 };
 
@@ -104,18 +105,6 @@ static void read_argument(struct plan *plan, const char *argument)
         return;
     }
     refuse(argument);
-}
-
-static const char *default_model(void)
-{
-    static char path[4096];
-    const char *home = getenv("HOME"), *cache = getenv("XDG_CACHE_HOME");
-    snprintf(path, sizeof path, "%s%s/advisor/models/SmolLM2-135M-Instruct.Q4_1.gguf",
-             cache  ? cache
-             : home ? home
-                    : ".",
-             cache ? "" : "/.cache");
-    return path;
 }
 
 static char *read_file(const char *path)
@@ -385,7 +374,8 @@ static void open_out(struct recorder *r)
 
 int main(int argc, char **argv)
 {
-    struct recorder r = {.plan = {.model = default_model(),
+    static char path[MODEL_PATH];
+    struct recorder r = {.plan = {.model = path,
                                   .examples = "128",
                                   .seeds = "1",
                                   .dev = 200,
@@ -400,6 +390,8 @@ int main(int argc, char **argv)
     r.plan.task = argv[1], r.plan.train = argv[2], r.plan.test = argv[3], r.plan.out = argv[4];
     for (int i = 5; i < argc; i++)
         read_argument(&r.plan, argv[i]);
+    if (r.plan.model == path && !default_model(path))
+        return BAD_MODEL;
     open_data(&r);
     open_out(&r);
     must(model_load(&model, r.plan.model, &err), &err);
