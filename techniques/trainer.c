@@ -10,7 +10,14 @@
 #include "techniques/pack.h"
 #include "techniques/prompt.h"
 
-enum { LEAST_EPOCHS = 2, MOST_EPOCHS = 10, LEAST_BATCH = 4, MOST_BATCH = 16, USUAL_STEPS = 64 };
+enum {
+    USUAL_STEPS = 64,
+    LEAST_EPOCHS = 2,
+    USUAL_EPOCHS = 4,
+    MOST_EPOCHS = 10,
+    LEAST_BATCH = 4,
+    MOST_BATCH = 16
+};
 
 const struct hyperparameter *trainer_hyperparameters(void)
 {
@@ -85,13 +92,21 @@ struct training {
     real weight;    /* 1 / answer tokens of the batch */
 };
 
+/* Batches that make the usual steps out of so many passes. */
+static size_t usual_batch(size_t examples, size_t epochs)
+{
+    size_t batch = examples * epochs / USUAL_STEPS;
+    batch = batch < LEAST_BATCH ? LEAST_BATCH : batch;
+    return batch > MOST_BATCH ? MOST_BATCH : batch;
+}
+
 int trainer_epochs(const struct setting *setting, size_t examples)
 {
     int epochs = setting_integer(setting, "num_epochs");
     if (epochs > 0)
         return epochs;
     size_t batch = (size_t)setting_integer(setting, "batch_size");
-    batch = batch ? batch : LEAST_BATCH;
+    batch = batch ? batch : usual_batch(examples, USUAL_EPOCHS);
     size_t steps = (examples + batch - 1) / batch;
     size_t wanted = steps ? (USUAL_STEPS + steps - 1) / steps : 1;
     wanted = wanted < LEAST_EPOCHS ? LEAST_EPOCHS : wanted;
@@ -101,11 +116,10 @@ int trainer_epochs(const struct setting *setting, size_t examples)
 size_t trainer_batch(const struct setting *setting, size_t examples)
 {
     size_t batch = (size_t)setting_integer(setting, "batch_size");
+    int epochs = setting_integer(setting, "num_epochs");
     if (batch)
         return batch;
-    batch = examples * (size_t)trainer_epochs(setting, examples) / USUAL_STEPS;
-    batch = batch < LEAST_BATCH ? LEAST_BATCH : batch;
-    return batch > MOST_BATCH ? MOST_BATCH : batch;
+    return usual_batch(examples, epochs ? (size_t)epochs : USUAL_EPOCHS);
 }
 
 double trainer_tokens(const struct setting *setting, size_t examples, double example_tokens,

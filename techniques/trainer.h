@@ -49,11 +49,12 @@ struct training_report {
  * threads have work. */
 enum { MICRO_ROWS = 320, MICRO_BATCHES = 2 };
 
-/* What a setting amounts to with so many examples: num_epochs, or when that is 0 as many passes as
- * make about 64 steps of the least batch, between 2 and 10; batch_size, or when that is 0 as many
- * examples as make about 64 steps of all passes, between 4 and 16. Steps are what small data need:
- * 64 examples of trec, LoRA at 3e-3, gave an accuracy of 0.69 with 64 steps of 4, and 0.585 with 40
- * steps of 16, which cost more (200 test examples). */
+/* What a setting amounts to with so many examples. Without num_epochs and batch_size it is about 64
+ * steps: of as many examples as four passes need for that, but 4 to 16, and then 2 to 10 passes;
+ * when one of them is given, the other makes about 64 steps within these limits.
+ * Steps are what small data need: 64 examples of trec, LoRA at 3e-3, gave an accuracy of 0.69 with
+ * 64 steps of 4, and 0.585 with 40 steps of 16, which cost more (200 test examples). Four passes
+ * rather than two: tests/parity/README.md, "Passes". */
 int trainer_epochs(const struct setting *setting, size_t examples);
 size_t trainer_batch(const struct setting *setting, size_t examples);
 

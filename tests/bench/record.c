@@ -12,6 +12,8 @@
  *     threads=1             one process for each core is faster than one for all
  *     set=num_epochs=2      settings of all techniques that have them, separated by ';'
  *     model=FILE
+ *     write=FILE            measures nothing: writes the training examples in the order in which
+ *                           trials take them, as CSV with text and label, for another program
  *
  * Rows that OUT already has are not measured again, so a recording can be stopped at any time and
  * goes on with the same command. Seconds are those of the processor, summed over the threads, so
@@ -37,6 +39,7 @@ struct values {
 struct plan {
     const char *task, *train, *test, *out, *model;
     const char *techniques, *rates, *examples, *seeds, *settings; /* lists; NULL: all */
+    const char *write;                                            /* a file, or NULL */
     int dev, test_count, threads;
 };
 
@@ -86,15 +89,11 @@ static void read_argument(struct plan *plan, const char *argument)
         const char *name;
         const char **text;
         int *number;
-    } rows[] = {{"techniques", &plan->techniques, NULL},
-                {"rates", &plan->rates, NULL},
-                {"examples", &plan->examples, NULL},
-                {"seeds", &plan->seeds, NULL},
-                {"set", &plan->settings, NULL},
-                {"model", &plan->model, NULL},
-                {"dev", NULL, &plan->dev},
-                {"test", NULL, &plan->test_count},
-                {"threads", NULL, &plan->threads}};
+    } rows[] = {{"techniques", &plan->techniques, NULL}, {"rates", &plan->rates, NULL},
+                {"examples", &plan->examples, NULL},     {"seeds", &plan->seeds, NULL},
+                {"set", &plan->settings, NULL},          {"model", &plan->model, NULL},
+                {"write", &plan->write, NULL},           {"dev", NULL, &plan->dev},
+                {"test", NULL, &plan->test_count},       {"threads", NULL, &plan->threads}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strlen(rows[i].name) != length || strncmp(rows[i].name, argument, length) != 0)
             continue;
@@ -357,6 +356,37 @@ static void open_data(struct recorder *r)
                            .metric = metric_for_task(r->data.task)};
 }
 
+static void close_data(struct recorder *r)
+{
+    split_release(&r->split);
+    dataset_release(&r->test);
+    dataset_release(&r->data);
+}
+
+static void write_cell(FILE *file, const char *text, char end)
+{
+    fputc('"', file);
+    for (const char *c = text; *c; c++)
+        fprintf(file, *c == '"' ? "\"\"" : "%c", *c);
+    fprintf(file, "\"%c", end);
+}
+
+static void write_training(const struct recorder *r)
+{
+    FILE *file = fopen(r->plan.write, "w");
+    if (!file) {
+        fprintf(stderr, "record: cannot write %s\n", r->plan.write);
+        exit(FAILED);
+    }
+    fputs("text,label\n", file);
+    for (size_t i = 0; i < r->split.train_count; i++) {
+        const struct example *example = &r->data.examples[r->split.train[i]];
+        write_cell(file, example->input, ',');
+        write_cell(file, example->target, '\n');
+    }
+    fclose(file);
+}
+
 /* Takes note of the rows there are; a new file gets its heading. */
 static void open_out(struct recorder *r)
 {
@@ -390,9 +420,14 @@ int main(int argc, char **argv)
     r.plan.task = argv[1], r.plan.train = argv[2], r.plan.test = argv[3], r.plan.out = argv[4];
     for (int i = 5; i < argc; i++)
         read_argument(&r.plan, argv[i]);
+    open_data(&r);
+    if (r.plan.write) {
+        write_training(&r);
+        close_data(&r);
+        return OK;
+    }
     if (r.plan.model == path && !default_model(path))
         return BAD_MODEL;
-    open_data(&r);
     open_out(&r);
     must(model_load(&model, r.plan.model, &err), &err);
     r.evaluator.engine = engine_create(model, r.plan.threads);
@@ -401,9 +436,7 @@ int main(int argc, char **argv)
     arena_release(&r.arena);
     engine_free(r.evaluator.engine);
     model_free(model);
-    split_release(&r.split);
-    dataset_release(&r.test);
-    dataset_release(&r.data);
+    close_data(&r);
     free(r.known);
     return 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train LoRA with transformers and peft on a CSV of texts and labels; report the accuracy."""
+"""Train one technique with transformers and peft on a CSV of texts and labels; report accuracy."""
 
 import csv
 import json
@@ -10,7 +10,14 @@ import time
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PrefixTuningConfig,
+    PromptTuningConfig,
+    TaskType,
+    get_peft_model,
+)
 from transformers import get_linear_schedule_with_warmup
 
 from smollm import argument_parser, encode_plain, load_model, transformers_tokenizer
@@ -23,7 +30,9 @@ def parse_arguments():
     parser = argument_parser(__doc__)
     parser.add_argument("--train", type=Path, required=True, help="CSV with text,label")
     parser.add_argument("--test", type=Path, required=True, help="CSV with text,label")
+    parser.add_argument("--technique", choices=TECHNIQUES, default="lora")
     parser.add_argument("--rows", type=int, default=512, help="training rows taken")
+    parser.add_argument("--in-order", action="store_true", help="the first rows, not shuffled ones")
     parser.add_argument("--test-rows", type=int, help="test rows taken from the top; default all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -32,13 +41,9 @@ def parse_arguments():
     parser.add_argument("-r", "--rank", type=int, default=8)
     parser.add_argument("--alpha", type=float, default=8)
     parser.add_argument("--modules", default="q_proj,v_proj")
+    parser.add_argument("--virtual-tokens", type=int, default=20)
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--target-logits-only",
-        action="store_true",
-        help="output layer at target positions only; default is the usual labels= call",
-    )
     return parser.parse_args()
 
 
@@ -99,11 +104,13 @@ class LabelTrie:
 
 
 def last_logits(model, rows):
-    """Logits after the last id of every row."""
+    """Logits after the last id of every row, through whatever peft has put around the model."""
     ids, mask = padded_batch(rows)
-    hidden = model.model(input_ids=ids, attention_mask=mask).last_hidden_state
-    last = torch.tensor([len(row) - 1 for row in rows])
-    return model.lm_head(hidden[torch.arange(len(rows)), last])
+    lengths = [len(row) for row in rows]
+    kept = max(lengths) - min(lengths) + 1
+    logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=kept).logits
+    last = torch.tensor([kept - 1 - (max(lengths) - length) for length in lengths])
+    return logits[torch.arange(len(rows)), last]
 
 
 @torch.no_grad()
@@ -121,22 +128,95 @@ def accuracy(model, prompts, answers, trie):
     return right / len(prompts)
 
 
-def batch_loss(peft_model, rows, target_logits_only):
-    """Mean cross-entropy over the target tokens of the batch."""
+def batch_loss(model, rows):
+    """Mean cross-entropy over the target tokens of the batch; output layer only where they are."""
     ids, mask = padded_batch([prompt + target for prompt, target in rows])
     labels = pad([[IGNORED] * len(prompt) + target for prompt, target in rows], IGNORED)
-    if not target_logits_only:
-        return peft_model(input_ids=ids, attention_mask=mask, labels=labels).loss
-    model = peft_model.get_base_model()
-    hidden = model.model(input_ids=ids, attention_mask=mask).last_hidden_state[:, :-1]
-    labels = labels[:, 1:]
+    kept = labels.shape[1] - min(len(prompt) for prompt, _ in rows) + 1
+    logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=kept).logits[:, :-1]
+    labels = labels[:, 1 - kept :]
     wanted = labels != IGNORED
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), labels[wanted])
+    return torch.nn.functional.cross_entropy(logits[wanted], labels[wanted])
 
 
-def train(peft_model, rows, arguments):
-    """Returns the loss of every step, the tokens seen and the seconds taken."""
-    trainable = [p for p in peft_model.parameters() if p.requires_grad]
+def labels_as_ids(tokenizer, labels, count):
+    """What the virtual tokens start as: the labels' tokens, repeated."""
+    ids = encode_plain(tokenizer, ", ".join(labels))
+    return [ids[index % len(ids)] for index in range(count)]
+
+
+@torch.no_grad()
+def start_prompt(peft_model, ids):
+    embedding = peft_model.get_base_model().get_input_embeddings().weight
+    peft_model.prompt_encoder["default"].embedding.weight.copy_(embedding[ids])
+
+
+@torch.no_grad()
+def start_prefix(peft_model, ids):
+    """The model's own keys and values of these tokens, layer by layer, keys first."""
+    model = peft_model.get_base_model()
+    cache = model(input_ids=torch.tensor([ids]), use_cache=True).past_key_values
+    parts = []
+    for layer in cache.layers:
+        for part in (layer.keys, layer.values):  # (1, heads, tokens, width)
+            parts.append(part[0].transpose(0, 1).reshape(len(ids), -1))
+    peft_model.prompt_encoder["default"].embedding.weight.copy_(torch.cat(parts, dim=1))
+
+
+def make_lora(model, arguments, start):
+    config = LoraConfig(
+        r=arguments.rank,
+        lora_alpha=arguments.alpha,
+        lora_dropout=0.0,
+        target_modules=arguments.modules.split(","),
+        task_type=TaskType.CAUSAL_LM,
+    )
+    return get_peft_model(model, config)
+
+
+def make_ia3(model, arguments, start):
+    config = IA3Config(
+        target_modules=["k_proj", "v_proj", "down_proj"],
+        feedforward_modules=["down_proj"],
+        task_type=TaskType.CAUSAL_LM,
+    )
+    return get_peft_model(model, config)
+
+
+def make_prompt_tuning(model, arguments, start):
+    config = PromptTuningConfig(
+        num_virtual_tokens=arguments.virtual_tokens, task_type=TaskType.CAUSAL_LM
+    )
+    peft_model = get_peft_model(model, config)
+    start_prompt(peft_model, start["labels"])
+    return peft_model
+
+
+def make_prefix_tuning(model, arguments, start):
+    config = PrefixTuningConfig(
+        num_virtual_tokens=arguments.virtual_tokens, task_type=TaskType.CAUSAL_LM
+    )
+    peft_model = get_peft_model(model, config)
+    start_prefix(peft_model, start["instruction"])
+    return peft_model
+
+
+def make_full_finetune(model, arguments, start):
+    return model.requires_grad_(True)
+
+
+TECHNIQUES = {
+    "lora": make_lora,
+    "ia3": make_ia3,
+    "prompt_tuning": make_prompt_tuning,
+    "prefix_tuning": make_prefix_tuning,
+    "full_finetune": make_full_finetune,
+}
+
+
+def train(model, rows, arguments):
+    """Returns the loss of every step, the tokens seen and the processor's seconds."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         trainable, lr=arguments.learning_rate, betas=(0.9, 0.999), weight_decay=0.01
     )
@@ -145,13 +225,13 @@ def train(peft_model, rows, arguments):
         optimiser, math.ceil(arguments.warmup * steps), steps
     )
     generator = random.Random(arguments.seed)
-    peft_model.train()
-    losses, tokens, started = [], 0, time.perf_counter()
+    model.train()
+    losses, tokens, started = [], 0, time.process_time()
     for _ in range(arguments.epochs):
         order = generator.sample(rows, len(rows))
         for start in range(0, len(order), arguments.batch):
             batch = order[start : start + arguments.batch]
-            loss = batch_loss(peft_model, batch, arguments.target_logits_only)
+            loss = batch_loss(model, batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trainable, 1.0)
             optimiser.step()
@@ -159,7 +239,7 @@ def train(peft_model, rows, arguments):
             optimiser.zero_grad()
             losses.append(loss.item())
             tokens += sum(len(prompt) + len(target) for prompt, target in batch)
-    return losses, tokens, time.perf_counter() - started
+    return losses, tokens, time.process_time() - started
 
 
 def peak_rss_mib():
@@ -178,7 +258,8 @@ def main():
     train_rows = read_csv(arguments.train)
     test_rows = read_csv(arguments.test)[: arguments.test_rows]
     labels = sorted({label for _, label in train_rows})
-    random.Random(arguments.seed).shuffle(train_rows)
+    if not arguments.in_order:
+        random.Random(arguments.seed).shuffle(train_rows)
     train_rows = train_rows[: arguments.rows]
 
     frame = Frame(tokenizer, labels)
@@ -188,20 +269,18 @@ def main():
     prompts = [frame.prompt(text) for text, _ in test_rows]
     answers = [labels.index(label) for _, label in test_rows]
 
-    zero_shot = accuracy(model, prompts, answers, trie)
-    peaks["zero_shot"] = peak_rss_mib()
-    config = LoraConfig(
-        r=arguments.rank,
-        lora_alpha=arguments.alpha,
-        lora_dropout=0.0,
-        target_modules=arguments.modules.split(","),
-        task_type="CAUSAL_LM",
-    )
-    peft_model = get_peft_model(model, config)
-    losses, tokens, seconds = train(peft_model, rows, arguments)
+    start = {
+        "labels": labels_as_ids(tokenizer, labels, arguments.virtual_tokens),
+        "instruction": [
+            frame.before[index % len(frame.before)] for index in range(arguments.virtual_tokens)
+        ],
+    }
+    model = TECHNIQUES[arguments.technique](model, arguments, start)
+    losses, tokens, seconds = train(model, rows, arguments)
     peaks["training"] = peak_rss_mib()
-    trained = accuracy(peft_model.get_base_model(), prompts, answers, trie)
+    trained = accuracy(model, prompts, answers, trie)
     report = {
+        "technique": arguments.technique,
         "rows": len(rows),
         "test_rows": len(test_rows),
         "labels": labels,
@@ -209,9 +288,7 @@ def main():
         "seed": arguments.seed,
         "learning_rate": arguments.learning_rate,
         "epochs": arguments.epochs,
-        "target_logits_only": arguments.target_logits_only,
         "threads": arguments.threads,
-        "zero_shot_accuracy": zero_shot,
         "accuracy": trained,
         "first_loss": losses[0],
         "last_loss": losses[-1],
