@@ -40,7 +40,7 @@ TESTS    := $(SUITES:%=$(BUILD)/tests/%)
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 EMBEDDED := $(wildcard datasets/demo/*.csv datasets/demo/*.jsonl evaluators/*.txt advisor/*.csv)
 
-DIALECT   = -std=c11 $(WARNINGS) -DADVISOR_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
+DIALECT   = -std=c11 -fno-math-errno $(WARNINGS) -DADVISOR_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
 DEPENDS   = -MMD -MP -MF $@.d -MT $@
 COMPILE   = $(CC) $(DIALECT) $(CFLAGS)
 

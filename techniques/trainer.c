@@ -76,6 +76,9 @@ struct adamw {
 
 static const double beta1 = 0.9, beta2 = 0.999, adam_epsilon = 1e-8;
 
+/* Parameters that are summed up, or updated, as one task. */
+enum { CHUNK = 1 << 16 };
+
 struct training {
     struct adapted *adapted;
     const struct sequence *sequences; /* in training order */
@@ -83,6 +86,7 @@ struct training {
     struct arena arena; /* what lives as long as the run */
     struct adamw optimizer;
     real *gradient;         /* (count) sum over the micro-batches of a step */
+    double *squares;        /* (chunks) sums of squares of the gradient */
     real **worker_gradient; /* one (count) for each worker */
 
     /* the step under way */
@@ -90,6 +94,7 @@ struct training {
     const struct span *spans;
     double *losses; /* (spans) sums over answer tokens, unweighted */
     real weight;    /* 1 / answer tokens of the batch */
+    double scale;   /* of the gradient, for its norm's sake */
 };
 
 /* Batches that make the usual steps out of so many passes. */
@@ -148,29 +153,31 @@ static double schedule(const struct setting *setting, size_t step, size_t total)
     return !strcmp(kind, "cosine") ? 0.5 * (1 + cos(3.141592653589793 * done)) : 1 - done;
 }
 
-static void adamw_step(struct adamw *o, const struct parameters *parameters, const real *gradient,
-                       double scale)
+/* One step for the parameters from `first` to before `last`. */
+static void adamw_step(const struct adamw *o, size_t first, size_t last, const real *gradient,
+                       real *restrict values, double scale)
 {
-    o->step++;
     double correct1 = 1 - pow(beta1, (double)o->step), correct2 = 1 - pow(beta2, (double)o->step);
     real keep = (real)(1 - o->rate * o->weight_decay);
     real size = (real)(o->rate / correct1), inverse2 = (real)(1 / sqrt(correct2));
     real b1 = (real)beta1, b2 = (real)beta2, epsilon = (real)adam_epsilon;
-    for (size_t i = 0; i < parameters->count; i++) {
+    real *restrict mean = o->mean, *restrict square = o->square;
+    for (size_t i = first; i < last; i++) {
         real g = gradient[i] * (real)scale;
-        o->mean[i] = b1 * o->mean[i] + (1 - b1) * g;
-        o->square[i] = b2 * o->square[i] + (1 - b2) * g * g;
-        real divisor = (real)sqrt((double)o->square[i]) * inverse2 + epsilon;
-        parameters->values[i] = keep * parameters->values[i] - size * o->mean[i] / divisor;
+        mean[i] = b1 * mean[i] + (1 - b1) * g;
+        square[i] = b2 * square[i] + (1 - b2) * g * g;
+        real divisor = (real)sqrt((double)square[i]) * inverse2 + epsilon;
+        values[i] = keep * values[i] - size * mean[i] / divisor;
     }
 }
 
-static double norm(const real *values, size_t count)
+static double sum_of_squares(const real *values, size_t count)
 {
     double sum = 0;
+#pragma omp simd reduction(+ : sum)
     for (size_t i = 0; i < count; i++)
         sum += (double)values[i] * (double)values[i];
-    return sqrt(sum);
+    return sum;
 }
 
 /* Forward and backward of one micro-batch; its gradient is added when its turn comes. */
@@ -188,7 +195,8 @@ static enum status run_micro_batch(void *context, size_t task, int worker, struc
     struct training_pack pack;
     pack_training(adapted, t->batch + span->first, span->last - span->first, arena, &pack);
     int scored = pack.layout.n_scored;
-    real *gradient = t->worker_gradient[worker];
+    /* The first one comes first in the sum as well, so it may write there. */
+    real *gradient = task ? t->worker_gradient[worker] : t->gradient;
     memset(gradient, 0, count * sizeof *gradient);
     struct pass pass = adapted_pass(adapted, &workspace->tape, &pack.layout,
                                     adapted_views(adapted, gradient, arena));
@@ -204,7 +212,7 @@ static enum status run_micro_batch(void *context, size_t task, int worker, struc
     for (int i = 0; i < scored; i++)
         t->losses[task] += nll[i];
     pool_turn(adapted->engine->pool, task);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && task; i++)
         t->gradient[i] += gradient[i];
     return OK;
 }
@@ -215,6 +223,38 @@ static size_t answer_tokens(const struct sequence *sequences, size_t count)
     for (size_t i = 0; i < count; i++)
         tokens += (size_t)sequences[i].answer;
     return tokens;
+}
+
+/* The parameters of one task of the sums and the updates over all of them. */
+static struct span chunk_of(const struct training *t, size_t task)
+{
+    size_t first = task * CHUNK, count = t->adapted->parameters.count;
+    return (struct span){.first = first, .last = count - first < CHUNK ? count : first + CHUNK};
+}
+
+static size_t chunk_count(const struct training *t)
+{
+    return (t->adapted->parameters.count + CHUNK - 1) / CHUNK;
+}
+
+static enum status square_chunk(void *context, size_t task, int worker, struct error *err)
+{
+    struct training *t = context;
+    struct span span = chunk_of(t, task);
+    (void)worker;
+    (void)err;
+    t->squares[task] = sum_of_squares(t->gradient + span.first, span.last - span.first);
+    return OK;
+}
+
+static enum status gradient_norm(struct training *t, double *norm, struct error *err)
+{
+    double sum = 0;
+    enum status status = pool_run(t->adapted->engine->pool, chunk_count(t), square_chunk, t, err);
+    for (size_t i = 0; i < chunk_count(t); i++)
+        sum += t->squares[i];
+    *norm = sqrt(sum);
+    return status;
 }
 
 /* One optimiser step over `count` examples. Fills in loss, tokens and norm of `step`. */
@@ -231,7 +271,6 @@ static enum status run_step(struct training *t, const struct sequence *batch, si
     t->spans = spans;
     t->losses = arena_zalloc(&t->arena, n * sizeof *t->losses);
     t->weight = 1 / (real)answers;
-    memset(t->gradient, 0, adapted->parameters.count * sizeof *t->gradient);
     enum status status = pool_run(adapted->engine->pool, n, run_micro_batch, t, err);
     double loss = 0;
     for (size_t i = 0; i < n; i++)
@@ -245,7 +284,9 @@ static enum status run_step(struct training *t, const struct sequence *batch, si
     step->loss = loss / (double)answers;
     step->tokens += answers;
     step->examples += count;
-    step->grad_norm = norm(t->gradient, adapted->parameters.count);
+    status = gradient_norm(t, &step->grad_norm, err);
+    if (status != OK)
+        return status;
     if (!isfinite(step->loss) || !isfinite(step->grad_norm))
         return error_set(err, FAILED,
                          "the loss of %s is not finite at step %zu (loss %g, gradient norm %g, "
@@ -255,12 +296,24 @@ static enum status run_step(struct training *t, const struct sequence *batch, si
     return OK;
 }
 
-static void update(struct training *t, const struct training_step *step)
+static enum status update_chunk(void *context, size_t task, int worker, struct error *err)
+{
+    struct training *t = context;
+    struct span span = chunk_of(t, task);
+    (void)worker;
+    (void)err;
+    adamw_step(&t->optimizer, span.first, span.last, t->gradient, t->adapted->parameters.values,
+               t->scale);
+    return OK;
+}
+
+static enum status update(struct training *t, const struct training_step *step, struct error *err)
 {
     double limit = setting_number(&t->adapted->setting, "max_grad_norm");
-    double scale = limit > 0 && step->grad_norm > limit ? limit / (step->grad_norm + 1e-6) : 1;
+    t->scale = limit > 0 && step->grad_norm > limit ? limit / (step->grad_norm + 1e-6) : 1;
     t->optimizer.rate = step->rate;
-    adamw_step(&t->optimizer, &t->adapted->parameters, t->gradient, scale);
+    t->optimizer.step++;
+    return pool_run(t->adapted->engine->pool, chunk_count(t), update_chunk, t, err);
 }
 
 /* Loss sums that become the report's means. */
@@ -320,7 +373,9 @@ static enum status run_epochs(struct training *t, size_t count, uint64_t seed,
                               &report->tokens, err);
             if (status != OK)
                 break;
-            update(t, &step);
+            status = update(t, &step, err);
+            if (status != OK)
+                break;
             report->steps++;
             average(&averages, &step, step.tokens - tokens, per_epoch, total);
             if (hooks && hooks->step)
@@ -341,6 +396,7 @@ static void prepare(struct training *t)
     t->optimizer.mean = arena_zalloc(&t->arena, bytes);
     t->optimizer.square = arena_zalloc(&t->arena, bytes);
     t->gradient = arena_alloc(&t->arena, bytes);
+    t->squares = arena_alloc(&t->arena, chunk_count(t) * sizeof *t->squares);
     t->worker_gradient = arena_alloc(&t->arena, workers * sizeof *t->worker_gradient);
     for (size_t w = 0; w < workers; w++)
         t->worker_gradient[w] = arena_alloc(&t->arena, bytes);
