@@ -153,6 +153,8 @@ struct estimate estimate_cost(const struct setting *setting, const struct worklo
     const struct technique *technique = setting->technique;
     struct workload here = *workload;
     here.threads = site->threads;
+    if (technique->learning_rates)
+        here.instruction_tokens -= here.list_tokens;
     struct estimate e = {.cost = predict(setting, &here)};
     double examples = (double)workload->examples;
     if (learns(technique))

@@ -27,6 +27,8 @@ static const struct fact_row rows[FACTS] = {
     [FACT_ANSWER_TOKENS] = {"answer_tokens", UNIT_COUNT, "tokens of an answer, mean"},
     [FACT_ANSWER_TOKENS_MAX] = {"answer_tokens_max", UNIT_COUNT, "tokens of the longest answer"},
     [FACT_INSTRUCTION_TOKENS] = {"instruction_tokens", UNIT_COUNT, "tokens of the plain prompt"},
+    [FACT_LIST_TOKENS] = {"list_tokens", UNIT_COUNT,
+                          "those of its list of labels, which what is trained goes without"},
     [FACT_TARGET_TOKENS] = {"target_tokens", UNIT_COUNT, "answer tokens of all training examples"},
     [FACT_RATIONALES] = {"rationales", UNIT_SHARE, "examples with a worked solution"},
     [FACT_RATIONALE_TOKENS] = {"rationale_tokens", UNIT_COUNT, "tokens of a worked solution, mean"},
@@ -307,6 +309,7 @@ struct workload facts_workload(const struct facts *facts, const struct model *mo
                              .examples = (size_t)facts_number(facts, FACT_TRAIN, 0),
                              .input_tokens = facts_number(facts, FACT_INPUT_TOKENS, 0) + MARKS,
                              .instruction_tokens = facts_number(facts, FACT_INSTRUCTION_TOKENS, 0),
+                             .list_tokens = facts_number(facts, FACT_LIST_TOKENS, 0),
                              .answer_tokens = facts_number(facts, FACT_ANSWER_TOKENS, 0),
                              .rationale_tokens = facts_number(facts, FACT_RATIONALE_TOKENS, 0),
                              .labels = (size_t)facts_number(facts, FACT_LABELS, 0)};

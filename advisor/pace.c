@@ -25,6 +25,13 @@ enum status trials_read(const struct study *study, struct arena *arena, struct t
     return store_trials(study->store, arena, &trials->items, &trials->count, err);
 }
 
+static double training_tokens(const struct study *study, const struct setting *setting,
+                              size_t examples)
+{
+    return trainer_tokens(setting, examples, study->example_tokens,
+                          study->prefix_tokens - study->list_tokens);
+}
+
 /* Seconds of a trial for each token it trained on; 0 when it did not train by steps. */
 static double token_seconds(const struct study *study, const struct technique *technique,
                             const struct trial_record *trial)
@@ -36,9 +43,8 @@ static double token_seconds(const struct study *study, const struct technique *t
         return 0;
     arena_init(&arena, NULL);
     if (setting_parse(technique, trial->key.setting, &setting, &arena, NULL) == OK)
-        seconds = trial->train_seconds.value / trainer_tokens(&setting, (size_t)trial->key.examples,
-                                                              study->example_tokens,
-                                                              study->prefix_tokens);
+        seconds = trial->train_seconds.value /
+                  training_tokens(study, &setting, (size_t)trial->key.examples);
     arena_release(&arena);
     return seconds;
 }
@@ -53,6 +59,7 @@ static struct estimate estimate_of(const struct study *study, const struct techn
                                       .input_tokens =
                                           study->example_tokens - fmax(study->tokens_answer - 1, 0),
                                       .instruction_tokens = study->prefix_tokens,
+                                      .list_tokens = study->list_tokens,
                                       .answer_tokens = study->tokens_answer,
                                       .rationale_tokens = study->tokens_rationale,
                                       .labels = study->data.label_count};
@@ -133,8 +140,7 @@ double pace_trial(const struct study *study, const struct setting *setting, cons
     if (setting->technique->fit)
         seconds += (double)examples * pace->read;
     else if (setting->technique->learning_rates)
-        seconds += pace->token *
-                   trainer_tokens(setting, examples, study->example_tokens, study->prefix_tokens);
+        seconds += pace->token * training_tokens(study, setting, examples);
     return caution * seconds;
 }
 
@@ -176,9 +182,7 @@ double pace_exhaustive(const struct study *study, const struct trials *trials)
         if (technique->fit)
             seconds += pace.read * (double)split->train_count;
         else if (technique->learning_rates)
-            seconds += rates * pace.token *
-                       trainer_tokens(&setting, split->train_count, study->example_tokens,
-                                      study->prefix_tokens);
+            seconds += rates * pace.token * training_tokens(study, &setting, split->train_count);
     }
     return seconds;
 }

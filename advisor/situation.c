@@ -40,6 +40,15 @@ static double instruction_tokens(const struct dataset *data)
     return tokens;
 }
 
+static double list_tokens(const struct dataset *data)
+{
+    struct text list = {0};
+    prompt_write_list(data, &list);
+    double tokens = ceil((double)list.length / BYTES_PER_TOKEN);
+    text_release(&list);
+    return tokens;
+}
+
 static enum status read_data(struct situation *s, const struct options *options, struct error *err)
 {
     enum status status = dataset_load(options->operands[0], &options->reading, &s->data, err);
@@ -56,6 +65,7 @@ static enum status read_data(struct situation *s, const struct options *options,
     facts_of_data(&s->facts, &s->data, &s->profile);
     facts_guess_tokens(&s->facts, &s->profile);
     facts_set(&s->facts, FACT_INSTRUCTION_TOKENS, instruction_tokens(&s->data));
+    facts_set(&s->facts, FACT_LIST_TOKENS, list_tokens(&s->data));
     return OK;
 }
 
@@ -100,6 +110,7 @@ static void describe_data(struct situation *s, const struct options *options)
     facts_set(facts, FACT_ANSWER_TOKENS, short_answers ? 3 : USUAL_TOKENS);
     facts_set(facts, FACT_ANSWER_TOKENS_MAX, classes ? 6 : NAN);
     facts_set(facts, FACT_INSTRUCTION_TOKENS, USUAL_INSTRUCTION + PROMPT_MARKS + listed);
+    facts_set(facts, FACT_LIST_TOKENS, listed);
 }
 
 static enum status take_data(struct situation *s, const struct options *options, struct error *err)
@@ -261,6 +272,7 @@ enum status situation_of_study(const struct study *study, const struct data_prof
     if (study->tokens_rationale > 0)
         facts_set(facts, FACT_RATIONALE_TOKENS, study->tokens_rationale);
     facts_set(facts, FACT_INSTRUCTION_TOKENS, study->prefix_tokens);
+    facts_set(facts, FACT_LIST_TOKENS, study->list_tokens);
     facts_set(facts, FACT_PARAMETERS, (double)model->n_parameters);
     facts_set(facts, FACT_CONTEXT, model->n_context);
     facts_set(facts, FACT_BIAS_TERMS, 0);

@@ -166,6 +166,16 @@ static enum status read_tokens(struct study *study, const struct adapted *adapte
     return status == OK ? OK : error_prefix(err, "%s", data->path);
 }
 
+static enum status count_list(struct study *study, struct error *err)
+{
+    struct text list = {0};
+    prompt_write_list(&study->data, &list);
+    study->list_tokens = 0;
+    enum status status = add_tokens(study, text_string(&list), &study->list_tokens, err);
+    text_release(&list);
+    return status;
+}
+
 static enum status count_tokens(struct study *study, struct error *err)
 {
     struct adapted *adapted = NULL;
@@ -175,7 +185,7 @@ static enum status count_tokens(struct study *study, struct error *err)
     if (status == OK)
         status = read_tokens(study, adapted, &study->data, err);
     adapted_release(adapted);
-    return status;
+    return status == OK ? count_list(study, err) : status;
 }
 
 static enum status choose_metric(struct study *study, struct error *err)

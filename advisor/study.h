@@ -41,6 +41,7 @@ struct study {
     double tokens_mean, tokens_max; /* of the inputs, in the model's tokens */
     double example_tokens; /* mean of what a training example adds to a pass: request and answer */
     double prefix_tokens;  /* shared start of the bare model's prompts */
+    double list_tokens;    /* of these, the list of labels, which what is trained goes without */
     double tokens_answer;  /* mean of the targets */
     double tokens_rationale;   /* mean of the worked solutions; 0 when there are none */
     double seconds_per_answer; /* of the bare model on these data, probed; 0: not known, since

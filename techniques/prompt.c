@@ -25,13 +25,15 @@ const struct hyperparameter *prompt_hyperparameters(void)
     return table;
 }
 
-static void write_label_instruction(const struct dataset *data, struct text *out)
+void prompt_write_list(const struct dataset *data, struct text *out)
 {
+    if (data->task != TASK_CLASSIFICATION)
+        return;
     if (data->label_count > MOST_LABELS_LISTED) {
-        text_add(out, "Classify the text. Answer with its label.");
+        text_add(out, " Answer with its label.");
         return;
     }
-    text_add(out, "Classify the text. Answer with one of these labels: ");
+    text_add(out, " Answer with one of these labels: ");
     for (size_t i = 0; i < data->label_count; i++)
         text_printf(out, "%s%s", i ? ", " : "", data->labels[i].name);
     text_add(out, ".");
@@ -47,7 +49,9 @@ void prompt_write_instruction(const struct setting *setting, const struct datase
     }
     switch (data->task) {
     case TASK_CLASSIFICATION:
-        write_label_instruction(data, out);
+        text_add(out, "Classify the text.");
+        if (!setting->technique->learning_rates)
+            prompt_write_list(data, out);
         break;
     case TASK_MULTIPLE_CHOICE:
         text_add(out, "Answer the question with the letter of the right option.");

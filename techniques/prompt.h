@@ -18,6 +18,12 @@ const struct hyperparameter *prompt_hyperparameters(void);
 void prompt_write_instruction(const struct setting *setting, const struct dataset *data,
                               struct text *out);
 
+/* Its last sentence, which names the labels of a classification, or says that there are labels
+ * where they are many. What is trained by steps does without: it learns the labels from the
+ * examples, was better so, and is cheaper, since the prompt runs anew in each step
+ * (tests/parity/README.md, "The list of labels"). */
+void prompt_write_list(const struct dataset *data, struct text *out);
+
 /* Appends to adapted->prefix: the instruction, and the opening of the user's turn. */
 enum status prompt_instruction(struct adapted *adapted, const struct material *material,
                                struct error *err);

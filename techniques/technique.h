@@ -49,6 +49,7 @@ struct workload {
     size_t examples;           /* training examples */
     double input_tokens;       /* of the user's text, with the marks around it */
     double instruction_tokens; /* shared start of a prompt without worked examples */
+    double list_tokens;        /* of these, the list of labels, which what is trained goes without */
     double answer_tokens;      /* of the target */
     double rationale_tokens;   /* of the worked solution; 0 where the data have none */
     size_t labels;             /* 0 when the answer is free text */

@@ -324,8 +324,7 @@ static void manifests_tell_the_prompt(void **state)
     assert_string_equal(m.model_file, "tiny.gguf");
     assert_string_equal(m.data_sha256, shop.data.sha256);
     assert_string_equal(m.before,
-                        "<|im_start|>system\nClassify the text. Answer with one of these labels: "
-                        "negative, positive.<|im_end|>\n<|im_start|>user\n");
+                        "<|im_start|>system\nClassify the text.<|im_end|>\n<|im_start|>user\n");
     assert_string_equal(m.after, "<|im_end|>\n<|im_start|>assistant\n");
     assert_string_equal(m.end, "<|im_end|>");
     assert_int_equal(m.label_count, 2);

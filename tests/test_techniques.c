@@ -330,13 +330,22 @@ static void test_json(void **state)
     subject_close(&s);
 }
 
+/* The model alone, with the prompt that technique `t` gives it by default. */
+static struct adapted *bare_model(struct subject *s, const struct technique *t)
+{
+    bool spared = t->learning_rates && s->data.task == TASK_CLASSIFICATION;
+    return subject_adapt(s, technique_find("zero_shot"),
+                         spared ? "calibration=none;instruction=Classify the text."
+                                : "calibration=none");
+}
+
 /* ---- costs ---- */
 
-static struct workload workload_of(struct subject *s)
+static struct workload workload_of(struct subject *s, const struct technique *t)
 {
     struct sequence *sequences;
     struct error err;
-    struct adapted *bare = subject_adapt(s, technique_find("zero_shot"), "");
+    struct adapted *bare = bare_model(s, t);
     struct workload w = {.model = s->model,
                          .examples = s->data.count,
                          .instruction_tokens = (double)bare->prefix.count,
@@ -361,7 +370,7 @@ static struct workload workload_of(struct subject *s)
 
 static void check_cost(struct subject *s, const struct technique *t, const char *assignments)
 {
-    struct workload w = workload_of(s);
+    struct workload w = workload_of(s, t);
     struct setting setting = subject_setting(s, t, assignments);
     struct cost cost = {.shared_tokens = w.instruction_tokens,
                         .request_tokens = w.input_tokens + w.answer_tokens};
@@ -399,7 +408,7 @@ static void check_memory(const char *csv, const struct technique *t, const char 
     struct subject opened, *s = &opened;
     subject_open(s, csv, TASK_CLASSIFICATION, threads);
     s->engine->recompute = recompute;
-    struct workload w = workload_of(s);
+    struct workload w = workload_of(s, t);
     w.threads = threads;
     w.recompute = recompute;
     struct setting setting = subject_setting(s, t, assignments);
@@ -516,8 +525,7 @@ static void test_start(void **state)
         for (size_t task = 0; recipe_of(t)->starts_bare && task < COUNT(tasks); task++) {
             if (!open_task(&s, t, task, 1))
                 continue;
-            struct adapted *bare =
-                subject_adapt(&s, technique_find("zero_shot"), "calibration=none");
+            struct adapted *bare = bare_model(&s, t);
             struct adapted *adapted = subject_adapt(&s, t, recipe_of(t)->variant);
             assert_true(adapted->parameters.count > 0);
             check_same_outcomes(&s, subject_answer(&s, adapted), subject_answer(&s, bare));
@@ -861,7 +869,7 @@ static void test_merged(void **state)
             continue;
         merged++;
         open_any(&s, t, 2);
-        struct adapted *bare = subject_adapt(&s, technique_find("zero_shot"), "calibration=none");
+        struct adapted *bare = bare_model(&s, t);
         struct adapted *adapted = subject_adapt(&s, t, recipe_of(t)->by_heart);
         learn(&s, adapted);
         const struct outcome *want = subject_answer(&s, adapted);

@@ -57,7 +57,7 @@ class Frame:
 
     def __init__(self, tokenizer, labels):
         self.tokenizer = tokenizer
-        instruction = f"Classify the text. Answer with one of these labels: {', '.join(labels)}."
+        instruction = "Classify the text."
         self.before = self.special(
             f"<|im_start|>system\n{instruction}<|im_end|>\n<|im_start|>user\n"
         )
