@@ -126,8 +126,8 @@ struct pace pace_of(const struct study *study, const struct technique *technique
     return pace;
 }
 
-double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
-                  size_t examples)
+double pace_expected(const struct study *study, const struct setting *setting,
+                     const struct pace *pace, size_t examples)
 {
     double seconds = pace->answer * (double)study->evaluator.dev_count;
     if (setting->technique->fit)
@@ -135,7 +135,13 @@ double pace_trial(const struct study *study, const struct setting *setting, cons
     else if (setting->technique->learning_rates)
         seconds += pace->token *
                    trainer_tokens(setting, examples, study->example_tokens, study->prefix_tokens);
-    return caution * seconds;
+    return seconds;
+}
+
+double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
+                  size_t examples)
+{
+    return caution * pace_expected(study, setting, pace, examples);
 }
 
 double pace_test(const struct study *study, const struct pace *pace)
