@@ -337,6 +337,32 @@ static void test_policies(void **state)
     close_cells(&f);
 }
 
+/* A choice that gets nothing right is no tie of one that gets everything right; one that errs once
+ * is. */
+static void test_ties(void **state)
+{
+    (void)state;
+    static const struct cell cells[] = {
+        {"ia3", "3e-2", 64, true, 10, 1},
+        {"lora", "3e-3", 64, false, 20, 1},
+    };
+    struct fixture f;
+    struct rerun *r = malloc(sizeof *r);
+    open_cells(&f, cells, COUNT(cells));
+    struct judged judged = replay(&f.questions[0], "always_lora", 1, r);
+    assert_true(r->chosen && !judged.hit && !judged.tied && judged.covered);
+    assert_true(fabs(judged.regret - 1) < 1e-9 && fabs(judged.fair_regret - 1) < 1e-9);
+    replay_end(r);
+    memset(f.record.rows[1].dev_right, true, DEV);
+    memset(f.record.rows[1].test_right + 1, true, TEST - 1);
+    judged = replay(&f.questions[0], "always_lora", 1, r);
+    assert_true(judged.tied && judged.hit == (judged.regret < 1e-9));
+    assert_true(judged.regret < 1.0 / TEST + 1e-9);
+    replay_end(r);
+    free(r);
+    close_cells(&f);
+}
+
 /* Never more than the budget, and the same again. */
 static void test_budgets_hold(void **state)
 {
@@ -475,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_what_is_offered),
         cmocka_unit_test(test_incomplete_ladders),
         cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_ties),
         cmocka_unit_test(test_budgets_hold),
         cmocka_unit_test(test_answers_are_dealt),
         cmocka_unit_test(test_intervals),

@@ -5,13 +5,15 @@
  *     build/bench/decision [--detail] [TASKS FOLDER]
  *
  * Prints one line a figure, `policy figure value goal met|missed`, with `-` where there is no goal,
- * and `none` where the record holds nothing to judge by. Lines that begin with # say what the
- * record holds. Rates and shares are in per cent, regrets in points of the share of right answers.
- * The same record gives the same lines. What can be answered from an incomplete record, and how, is
- * said in question.h; which policies there are and how they are judged in replay.h.
+ * and `none`, which misses every goal, where the record holds nothing to judge by. Lines that begin
+ * with # say what the record holds. Rates and shares are in per cent, regrets in points of the
+ * share of right answers. The same record gives the same lines. What can be answered from an
+ * incomplete record, and how, is said in question.h; which policies there are and how they are
+ * judged in replay.h.
  *
  * A figure of a policy is the mean over questions of the mean over replays; the 95th percentile is
- * over all replays of all questions. Figures without @ are at 25 % of the exhaustive cost.
+ * over all replays of all questions. Figures without @ are at 25 % of the exhaustive cost. Those
+ * that end in _elsewhere leave out the tasks on which the priors of the techniques were measured.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -29,6 +31,9 @@ static const int budgets[] = {5, 10, 25, 50, 100}; /* per cent of the exhaustive
 /* Of the default model, with which the trials were recorded. */
 static const struct model_numbers shape = {
     .parameters = 134515008, .context = 8192, .n_layer = 30, .n_embd = 576};
+
+/* The tasks behind the priors of the techniques (techniques/technique.h). */
+static const char *const prior_tasks[] = {"sst2", "trec"};
 
 struct bench {
     struct record record;
@@ -141,6 +146,19 @@ static void print_record(const struct bench *b)
 
 /* ---- Policies -------------------------------------------------------------------------------- */
 
+static bool is_ours(const struct replay_policy *policy)
+{
+    return !strcmp(policy->name, "advisor");
+}
+
+static bool is_known(const struct question *q)
+{
+    for (size_t i = 0; i < sizeof prior_tasks / sizeof *prior_tasks; i++)
+        if (!strcmp(q->task->name, prior_tasks[i]))
+            return true;
+    return false;
+}
+
 /* What a policy did, over all questions. Figures of a question are means over its replays. */
 struct tally {
     struct sample hits, ties, regrets, fair, shares, covered, substitutes; /* by question */
@@ -222,12 +240,15 @@ static void replay_question(const struct bench *b, const struct replay_policy *p
     free(r);
 }
 
-static void print_tally(const struct replay_policy *policy, int budget, const struct tally *tally)
+static void print_tally(const struct replay_policy *policy, int budget, bool elsewhere,
+                        const struct tally *tally)
 {
-    bool ours = !strcmp(policy->name, "advisor") && budget == GOAL_SHARE;
+    bool ours = is_ours(policy) && budget == GOAL_SHARE;
     char at[16] = "", name[64];
     if (policy->budgeted && budget != GOAL_SHARE)
         snprintf(at, sizeof at, "@%d", budget);
+    if (elsewhere)
+        snprintf(at, sizeof at, "_elsewhere");
     const struct {
         const char *name;
         double value;
@@ -257,13 +278,15 @@ static void print_ours(const struct tally *tally)
                  sample_quantile(&tally->own_errors, 0.5), (struct goal){0, 10});
 }
 
-static void replay_policy(const struct bench *b, const struct replay_policy *policy, int budget)
+static void replay_policy(const struct bench *b, const struct replay_policy *policy, int budget,
+                          bool elsewhere)
 {
     struct tally tally = {0};
     for (size_t i = 0; i < b->question_count; i++)
-        replay_question(b, policy, &b->questions[i], budget / 100.0, &tally);
-    print_tally(policy, budget, &tally);
-    if (!strcmp(policy->name, "advisor") && budget == GOAL_SHARE)
+        if (!elsewhere || !is_known(&b->questions[i]))
+            replay_question(b, policy, &b->questions[i], budget / 100.0, &tally);
+    print_tally(policy, budget, elsewhere, &tally);
+    if (is_ours(policy) && budget == GOAL_SHARE && !elsewhere)
         print_ours(&tally);
     release(&tally);
 }
@@ -271,10 +294,13 @@ static void replay_policy(const struct bench *b, const struct replay_policy *pol
 static void replay_all(const struct bench *b)
 {
     const struct replay_policy *policy;
-    for (size_t i = 0; (policy = replay_policy_at(i)); i++)
+    for (size_t i = 0; (policy = replay_policy_at(i)); i++) {
         for (size_t k = 0; k < sizeof budgets / sizeof *budgets; k++)
             if (policy->budgeted || budgets[k] == GOAL_SHARE)
-                replay_policy(b, policy, budgets[k]);
+                replay_policy(b, policy, budgets[k], false);
+        if (is_ours(policy))
+            replay_policy(b, policy, GOAL_SHARE, true);
+    }
 }
 
 /* ---- The rest -------------------------------------------------------------------------------- */
