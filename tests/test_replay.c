@@ -387,6 +387,31 @@ static void test_budgets_hold(void **state)
     close_cells(&f);
 }
 
+/* A trial that has fewer answers than others is judged on those it has. */
+static void test_fewer_answers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct rerun *r = malloc(sizeof *r);
+    open_cells(&f, grid, COUNT(grid));
+    for (uint64_t number = 0; number < 5; number++) {
+        struct recorded row = f.record.rows[6];
+        bool dev[DEV] = {true, true}, test[TEST] = {true, true, true};
+        row.dev = 2;
+        row.test = 3;
+        row.dev_right = dev;
+        row.test_right = test;
+        replay_begin(r, &f.questions[0], number, 1);
+        double shares[] = {replay_dev(r, &row), replay_test(r, &row)};
+        for (size_t i = 0; i < 2; i++) /* 0: none of its five came to this side */
+            assert_true(fabs(shares[i] - 1) < 1e-12 || shares[i] < 1e-12);
+        assert_true(shares[0] + shares[1] > 0.5);
+        replay_end(r);
+    }
+    free(r);
+    close_cells(&f);
+}
+
 /* Dealing keeps every answer, and gives each side its number. */
 static void test_answers_are_dealt(void **state)
 {
@@ -503,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_ties),
         cmocka_unit_test(test_budgets_hold),
+        cmocka_unit_test(test_fewer_answers),
         cmocka_unit_test(test_answers_are_dealt),
         cmocka_unit_test(test_intervals),
         cmocka_unit_test(test_samples),

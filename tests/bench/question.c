@@ -199,24 +199,31 @@ static void make_offers(struct question *q)
 
 /* ---- What is known about it ------------------------------------------------------------------ */
 
+/* Of those that train by steps, with all examples. */
 static void count_answers(struct question *q)
 {
     bool substitute;
-    double dev = INFINITY, test = INFINITY, fastest = INFINITY;
+    double dev = INFINITY, test = INFINITY;
     for (size_t i = 0; i < q->offer_count; i++)
-        for (size_t size = 0; size < q->size_count; size++)
-            for (size_t rate = 0; !rate || rate < q->offers[i].rate_count; rate++) {
-                const struct recorded *row = question_trial(q, i, rate, size, 0, &substitute);
-                if (!row)
-                    continue;
-                dev = fmin(dev, row->dev);
-                test = fmin(test, row->test);
-                if (row->technique->needs & NEEDS_MODEL)
-                    fastest = fmin(fastest, row->score_seconds / row->dev);
-            }
+        for (size_t rate = 0; rate < q->offers[i].rate_count; rate++) {
+            const struct recorded *row =
+                question_trial(q, i, rate, q->size_count - 1, 0, &substitute);
+            dev = fmin(dev, row->dev);
+            test = fmin(test, row->test);
+        }
     q->dev = (size_t)dev;
     q->test = (size_t)test;
-    q->answer_seconds = fastest;
+}
+
+/* As the fastest of them answers. */
+static void time_answers(struct question *q)
+{
+    q->answer_seconds = INFINITY;
+    for (size_t i = 0; i < q->record->count; i++) {
+        const struct recorded *row = &q->record->rows[i];
+        if (counts(q, row, row->technique) && row->technique->needs & NEEDS_MODEL)
+            q->answer_seconds = fmin(q->answer_seconds, row->score_seconds / row->dev);
+    }
 }
 
 static void state_facts(const struct question *q, struct facts *facts)
@@ -296,6 +303,7 @@ static enum status make_all(const struct record *record, struct model *model, si
             continue;
         make_offers(&q);
         count_answers(&q);
+        time_answers(&q);
         status = ask_rules(&q, rules, arena, err);
         questions[(*count)++] = q;
     }

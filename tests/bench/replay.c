@@ -14,29 +14,42 @@ enum { GROWTH = 4, TOP = 3, HALVINGS = 40 };
 
 /* ---- Answers as dealt ------------------------------------------------------------------------ */
 
+/* Whether the trial has the answer dealt to this place, and whether that is right. */
+static bool has(const struct rerun *r, const struct recorded *row, size_t place)
+{
+    size_t i = r->deal[place], dev = r->q->dev;
+    return i < dev ? i < (size_t)row->dev : i - dev < (size_t)row->test;
+}
+
 static bool right(const struct rerun *r, const struct recorded *row, size_t place)
 {
     size_t i = r->deal[place];
     return i < r->q->dev ? row->dev_right[i] : row->test_right[i - r->q->dev];
 }
 
-static double share_right(const struct rerun *r, const struct recorded *row, size_t from,
-                          size_t count)
+/* Of the answers dealt to these places (NULL: `from` and on) that it has; 0 when it has none. */
+static double share_right(const struct rerun *r, const struct recorded *row, const size_t *places,
+                          size_t from, size_t count)
 {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += right(r, row, from + i);
-    return sum / (double)count;
+    double sum = 0, there = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t place = places ? places[from + i] : from + i;
+        if (!has(r, row, place))
+            continue;
+        sum += right(r, row, place);
+        there++;
+    }
+    return there > 0 ? sum / there : 0;
 }
 
 double replay_dev(const struct rerun *r, const struct recorded *row)
 {
-    return share_right(r, row, 0, r->q->dev);
+    return share_right(r, row, NULL, 0, r->q->dev);
 }
 
 double replay_test(const struct rerun *r, const struct recorded *row)
 {
-    return share_right(r, row, r->q->dev, r->q->test);
+    return share_right(r, row, NULL, r->q->dev, r->q->test);
 }
 
 /* McNemar's test of two trials on answers `from` .. `from + count - 1`. */
@@ -45,6 +58,8 @@ static struct mcnemar test_pair(const struct rerun *r, const struct recorded *a,
 {
     int64_t only_a = 0, only_b = 0;
     for (size_t i = from; i < from + count; i++) {
+        if (!has(r, a, i) || !has(r, b, i))
+            continue;
         bool x = right(r, a, i), y = right(r, b, i);
         only_a += x && !y;
         only_b += y && !x;
@@ -448,15 +463,11 @@ static double halved_best(struct rerun *r, const struct recorded *const *rows, s
         double best = -1, then = 0;
         random_shuffle(&random, order, test);
         for (size_t i = 0; i < count; i++) {
-            double first = 0, second = 0;
-            for (size_t k = 0; k < half; k++)
-                first += right(r, rows[i], order[k]);
+            double first = share_right(r, rows[i], order, 0, half);
             if (first <= best)
                 continue;
-            for (size_t k = half; k < test; k++)
-                second += right(r, rows[i], order[k]);
             best = first;
-            then = second / (double)(test - half);
+            then = share_right(r, rows[i], order, half, test - half);
         }
         sum += then;
     }
