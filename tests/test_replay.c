@@ -377,8 +377,11 @@ static void test_budgets_hold(void **state)
         assert_true(a.share <= percent / 100.0 + 1e-9);
         assert_memory_equal(&a.share, &b.share, sizeof a.share);
         assert_int_equal(r->run_count, again->run_count);
-        for (size_t i = 0; i < r->run_count; i++)
+        for (size_t i = 0; i < r->run_count; i++) {
             assert_ptr_equal(r->runs[i].row, again->runs[i].row);
+            for (size_t k = 0; k < i; k++)
+                assert_ptr_not_equal(r->runs[i].row, r->runs[k].row);
+        }
         replay_end(again);
         replay_end(r);
     }

@@ -14,7 +14,8 @@
  *   turn; a trial of any other size takes forever.
  * - A learning rate is offered when it is recorded at some size of the ladder. Where it is not
  *   recorded at the size asked for, the nearest one that is answers for it: a measured trial, which
- *   is counted as a substitute.
+ *   is counted as a substitute. When that one was run before, the policy is told that the trial
+ *   failed, at no cost.
  * - Seconds, answers and tokens are those of the recorded trial; scoring is scaled to the number of
  *   development answers in use. A rate that is not recorded with all examples counts in the
  *   exhaustive cost with the seconds of the nearest one.

@@ -173,13 +173,13 @@ static void note(struct rerun *r, const struct run *run)
 {
     const struct recorded *row = run->row;
     double scoring = run->seconds - row->train_seconds;
-    r->trials[r->run_count] = (struct arm_trial){.arm = run->offer,
-                                                 .rate = run->rate,
-                                                 .examples = rung_of(run->size),
-                                                 .done = true,
-                                                 .metric = replay_dev(r, row),
-                                                 .nll = row->dev_nll,
-                                                 .seconds = run->seconds};
+    r->trials[r->trial_count++] = (struct arm_trial){.arm = run->offer,
+                                                     .rate = run->rate,
+                                                     .examples = rung_of(run->size),
+                                                     .done = true,
+                                                     .metric = replay_dev(r, row),
+                                                     .nll = row->dev_nll,
+                                                     .seconds = run->seconds};
     r->records[r->run_count] =
         (struct trial_record){.key = {.technique = row->technique->name,
                                       .setting = row->setting,
@@ -194,6 +194,14 @@ static void note(struct rerun *r, const struct run *run)
     r->runs[r->run_count++] = *run;
 }
 
+static bool was_run(const struct rerun *r, const struct recorded *row)
+{
+    for (size_t i = 0; i < r->run_count; i++)
+        if (r->runs[i].row == row)
+            return true;
+    return false;
+}
+
 /* Runs a trial. False when the budget ends before it. */
 static bool run_trial(struct rerun *r, size_t offer, size_t rate, size_t size)
 {
@@ -202,8 +210,14 @@ static bool run_trial(struct rerun *r, size_t offer, size_t rate, size_t size)
                       .offer = offer,
                       .rate = rate,
                       .size = size};
-    if (!run.row || r->run_count == MOST_RUNS)
+    if (!run.row || r->trial_count == MOST_RUNS)
         return false;
+    if (was_run(r, run.row)) { /* as if it had failed, at no cost */
+        r->trials[r->trial_count++] =
+            (struct arm_trial){.arm = offer, .rate = rate, .examples = rung_of(size)};
+        r->refused++;
+        return true;
+    }
     run.predicted = predict(r, offer, (size_t)run.row->examples, false);
     run.seconds = question_seconds(r->q, run.row);
     if (r->spent + run.seconds > r->budget) {
@@ -281,7 +295,7 @@ static void follow_policy(struct rerun *r)
                                .context = r};
     do {
         look(r);
-        view.trial_count = r->run_count;
+        view.trial_count = r->trial_count;
         view.left = r->budget - r->spent;
     } while (policy_next(&view, &action) &&
              run_trial(r, action.arm, action.rate, size_of(r->q, action.examples)));
@@ -390,10 +404,10 @@ static size_t in_place(const struct rerun *r, size_t count, size_t place)
     for (size_t i = 0; i < count; i++) {
         size_t ahead = 0;
         for (size_t k = 0; k < count; k++)
-            ahead += r->arms[r->trials[k].arm].trained &&
-                     (r->trials[k].metric > r->trials[i].metric ||
-                      (k < i && r->trials[k].metric >= r->trials[i].metric));
-        if (r->arms[r->trials[i].arm].trained && ahead == place)
+            ahead += r->arms[r->runs[k].offer].trained &&
+                     (r->records[k].metric.value > r->records[i].metric.value ||
+                      (k < i && r->records[k].metric.value >= r->records[i].metric.value));
+        if (r->arms[r->runs[i].offer].trained && ahead == place)
             return i;
     }
     return count;

@@ -35,12 +35,13 @@ struct rerun {
     size_t *deal; /* (dev + test) answers in the order dealt, the development ones first */
     double budget, spent, exhaustive; /* seconds; INFINITY: no budget */
     struct run runs[MOST_RUNS];
-    size_t run_count, substitutes;
-    const struct recorded *chosen; /* NULL: nothing */
+    size_t run_count, substitutes, refused; /* refused: answered by a trial that was run before */
+    const struct recorded *chosen;          /* NULL: nothing */
 
     /* As the advisor sees it. */
     struct arm arms[MOST_ARMS];
-    struct arm_trial trials[MOST_RUNS];
+    struct arm_trial trials[MOST_RUNS]; /* with those refused */
+    size_t trial_count;
     struct trial_record records[MOST_RUNS];
     struct pace paces[MOST_ARMS];
     struct options options;
