@@ -9,6 +9,7 @@
 #   make fuzz       every fuzzer for FUZZ_SECONDS (default 30)
 #   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
 #   make bench      speed of the engine beside the sgemm peak of the same run
+#   make bench-decision  how good the advice is, by replaying recorded trials; takes seconds
 #   make install    PREFIX (default /usr/local) and DESTDIR are respected; make uninstall
 #   make clean      remove build/
 #
@@ -48,7 +49,7 @@ COMPILE   = $(CC) $(DIALECT) $(CFLAGS)
 QUIETLY   = $(if $(V),,@echo "  $@";)
 
 .PHONY: all setup model demo test suites check check-all check-layers check-format check-scripts \
-	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench install uninstall clean help FORCE
+	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench bench-decision install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/advisor
 
@@ -85,11 +86,16 @@ $(BUILD)/tests/%_double: tests/%_double.c $(BUILD)/libadvisor-double.a
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libadvisor.a
 	@mkdir -p $(@D)
-	$(QUIETLY)$(COMPILE) $(DEPENDS) $(LDFLAGS) -o $@ $< $(BUILD)/libadvisor.a -lcmocka $(LIBS)
+	$(QUIETLY)$(COMPILE) $(DEPENDS) $(LDFLAGS) -o $@ $< $(filter %.o,$^) $(BUILD)/libadvisor.a \
+		-lcmocka $(LIBS)
 
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libadvisor.a
 	@mkdir -p $(@D)
-	$(QUIETLY)$(COMPILE) $(DEPENDS) $(LDFLAGS) -o $@ $< $(BUILD)/libadvisor.a $(LIBS)
+	$(QUIETLY)$(COMPILE) $(DEPENDS) $(LDFLAGS) -o $@ $< $(filter %.o,$^) $(BUILD)/libadvisor.a $(LIBS)
+
+# What replaying recorded trials is made of, for its program and its tests.
+REPLAY := $(patsubst %,$(BUILD)/obj/tests/bench/%.o,recorded question replay figures)
+$(BUILD)/bench/decision $(BUILD)/tests/test_replay: $(REPLAY)
 
 # Programs that make what the scripts of tests/parity check; run by hand.
 $(BUILD)/parity/%: tests/parity/%.c $(BUILD)/libadvisor.a
@@ -150,6 +156,11 @@ bench:
 	@$(AGAIN) $(BUILD)/bench/bench_engine
 	@$(GET_MODEL)
 	@$(BUILD)/bench/bench_engine$(if $(MODEL), "$(MODEL)")
+
+bench-decision:
+	@scripts/setup.sh
+	@$(AGAIN) $(BUILD)/bench/decision
+	@$(BUILD)/bench/decision
 
 # --- Checks --------------------------------------------------------------------------------------
 

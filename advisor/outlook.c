@@ -47,7 +47,7 @@ static double ceiling(const struct outlook *o)
     return strcmp(o->metric->unit, "coefficient") ? 1 : 2; /* which begin at -1 */
 }
 
-static double seed_variance(double examples)
+double outlook_seed_variance(double examples)
 {
     return seed_deviation * seed_deviation * seed_examples / examples;
 }
@@ -111,9 +111,9 @@ static void fit(const struct outlook *o, struct learner *learner)
         if (!is_point(t, learner->row->technique) || !same_setting(t, best_setting(o, t)))
             continue;
         double examples = (double)t->key.examples;
-        points[count++] =
-            (struct curve_point){examples, missing(o, t->metric.value),
-                                 interval_variance(t->low, t->high) + seed_variance(examples)};
+        points[count++] = (struct curve_point){examples, missing(o, t->metric.value),
+                                               interval_variance(t->low, t->high) +
+                                                   outlook_seed_variance(examples)};
     }
     learner->fitted = curve_fit(points, count, ceiling(o), &learner->curve, &err) == OK;
     if (!learner->fitted)
@@ -132,8 +132,9 @@ static struct forecast_point point_at(const struct outlook *o, const struct lear
                                    .low = missing(o, up ? f->high : f->low),
                                    .high = missing(o, up ? f->low : f->high)};
     if (options->target.known)
-        point.probability_meets_target = measured(curve_chance(
-            &learner->curve, examples, seed_variance(examples), missing(o, options->target.value)));
+        point.probability_meets_target =
+            measured(curve_chance(&learner->curve, examples, outlook_seed_variance(examples),
+                                  missing(o, options->target.value)));
     return point;
 }
 
@@ -146,14 +147,15 @@ static void forecast(const struct outlook *o, struct learner *learner)
     for (size_t i = 0; i < MULTIPLES; i++) {
         double examples = multiples[i] * (double)o->study->split.train_count;
         struct forecast f;
-        if (examples > curve->last && curve_at(curve, examples, seed_variance(examples), &f))
+        if (examples > curve->last &&
+            curve_at(curve, examples, outlook_seed_variance(examples), &f))
             points[out->count++] = point_at(o, learner, examples, &f);
     }
     out->points = points;
     out->level = level;
     if (!options->target.known)
         return;
-    double until = curve_examples_for(curve, seed_variance(curve->last),
+    double until = curve_examples_for(curve, outlook_seed_variance(curve->last),
                                       missing(o, options->target.value), options->confidence);
     if (!isnan(until))
         out->examples_to_target = measured(until);
@@ -175,7 +177,7 @@ static double overtakes(const struct outlook *o, const struct learner *other,
                         const struct ranked *chosen)
 {
     const struct learner *rival = learner_of(o, chosen->technique);
-    double variance = seed_variance(other->curve.last), from = other->curve.last, examples;
+    double variance = outlook_seed_variance(other->curve.last), from = other->curve.last, examples;
     if (rival && !rival->fitted)
         return NAN;
     if (rival) {

@@ -22,4 +22,7 @@
 void outlook_fill(struct study *study, const struct trials *trials, struct ranked *rows,
                   size_t count, struct report *report);
 
+/* What another training seed does to a metric, as a variance: see above. */
+double outlook_seed_variance(double examples);
+
 #endif

@@ -75,21 +75,28 @@ static double training_weight(const struct study *study, const struct technique 
     return cost.training_operations / cost.training_tokens / frozen;
 }
 
+static const struct technique *technique_of(const struct study *study,
+                                            const struct trial_record *trial)
+{
+    const struct technique *technique;
+    size_t i = 0;
+    while ((technique = study_technique(study, i)) &&
+           strcmp(trial->key.technique, technique->name) != 0)
+        i++;
+    return technique;
+}
+
 /* Seconds for each token of weight 1, by the latest trial that trained by steps, whichever its
  * technique; 0 when there is none. */
 static double any_token_seconds(const struct study *study, const struct trials *trials)
 {
-    double latest = 0;
-    const struct technique *technique;
-    for (size_t i = 0; i < trials->count; i++)
-        for (size_t k = 0; (technique = study_technique(study, k)); k++) {
-            double seconds = 0;
-            if (!strcmp(trials->items[i].key.technique, technique->name))
-                seconds = token_seconds(study, technique, &trials->items[i]);
-            if (seconds > 0)
-                latest = seconds / training_weight(study, technique);
-        }
-    return latest;
+    for (size_t i = trials->count; i--;) {
+        const struct technique *technique = technique_of(study, &trials->items[i]);
+        double seconds = technique ? token_seconds(study, technique, &trials->items[i]) : 0;
+        if (seconds > 0)
+            return seconds / training_weight(study, technique);
+    }
+    return 0;
 }
 
 /* How many times the tokens of the bare model's request an answer of the technique takes, at least
@@ -133,15 +140,21 @@ struct pace pace_of(const struct study *study, const struct technique *technique
     return pace;
 }
 
-double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
-                  size_t examples)
+double pace_expected(const struct study *study, const struct setting *setting,
+                     const struct pace *pace, size_t examples)
 {
     double seconds = pace->answer * (double)study->evaluator.dev_count;
     if (setting->technique->fit)
         seconds += (double)examples * pace->read;
     else if (setting->technique->learning_rates)
         seconds += pace->token * training_tokens(study, setting, examples);
-    return caution * seconds;
+    return seconds;
+}
+
+double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
+                  size_t examples)
+{
+    return caution * pace_expected(study, setting, pace, examples);
 }
 
 double pace_test(const struct study *study, const struct pace *pace)

@@ -29,8 +29,11 @@ struct pace {
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials);
 
-/* Seconds of a trial with `examples` training examples and all development answers, with some
- * caution. */
+/* Seconds of a trial with `examples` training examples and all development answers. */
+double pace_expected(const struct study *study, const struct setting *setting,
+                     const struct pace *pace, size_t examples);
+
+/* The same with some caution. */
 double pace_trial(const struct study *study, const struct setting *setting, const struct pace *pace,
                   size_t examples);
 

@@ -306,16 +306,34 @@ static bool climb(const struct policy_view *v, size_t *top, struct policy_action
     return false;
 }
 
+/* What is left goes to whom most is expected of: an arm that runs once, or one that was not
+ * screened. */
+static bool use_rest(const struct policy_view *v, struct policy_action *action)
+{
+    struct policy_action once;
+    bool runs = run_once(v, 1, &once), screens = screen(v, 1, action);
+    if (!runs || (screens && v->arms[action->arm].prior >= v->arms[once.arm].prior))
+        return screens;
+    *action = once;
+    return true;
+}
+
+/* The share of the time for screening: where there is no larger size, all but that for rates. */
+static double share_to_screen(const struct policy_view *v)
+{
+    return v->examples > policy_first_rung(v->examples) ? screening_share : 1 - rate_share;
+}
+
 bool policy_next(const struct policy_view *v, struct policy_action *action)
 {
     size_t first = policy_first_rung(v->examples), top = first;
-    if (run_once(v, once_share, action) || screen(v, screening_share, action))
+    if (run_once(v, once_share, action) || screen(v, share_to_screen(v), action))
         return true;
     struct spent spent = count_spent(v);
     size_t half = (count_at(v, first) + 1) / 2;
     double allowed = rate_share * (spent.all + v->left) - spent.rates;
     if (vary_rates(v, first, half, allowed, action) || climb(v, &top, action))
         return true;
-    return vary_rates(v, top, 1, INFINITY, action) || run_once(v, 1, action) ||
-           screen(v, 1, action) || vary_rates(v, first, v->arm_count, INFINITY, action);
+    return vary_rates(v, top, 1, INFINITY, action) || use_rest(v, action) ||
+           vary_rates(v, first, v->arm_count, INFINITY, action);
 }

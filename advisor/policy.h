@@ -11,7 +11,8 @@
  * learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar
  * 2016): four times the examples for the better half of the arms, up to all examples, each time
  * trained from the start with a finished schedule. What is left goes into further learning rates of
- * the winner and arms that had not had their turn.
+ * the winner and arms that had not had their turn, again by their priors. Where there are so few
+ * examples that all of them are the small part, screening may take all but the time for rates.
  *
  * Arms are compared by the metric at equal size, equal ones by their loss.
  */
@@ -63,7 +64,7 @@ bool policy_next(const struct policy_view *view, struct policy_action *action);
 /* Examples on which arms are screened. */
 size_t policy_first_rung(size_t examples);
 
-/* The share of the time for training that screening may take. */
+/* The share of the time for training that screening may take where there are larger sizes. */
 double policy_screening_share(void);
 
 #endif

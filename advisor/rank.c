@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "advisor/allocate.h"
+#include "advisor/choice.h"
 #include "advisor/compare.h"
 #include "advisor/giving_up.h"
 #include "advisor/outlook.h"
@@ -16,14 +17,6 @@
 #include "techniques/trainer.h"
 
 enum { MOST_RATES = 16 };
-
-/* A difference is real when chance makes one as large in fewer than this share of cases. */
-static const double significance = 0.05;
-
-/* Techniques that tie count as equally good, and the cheaper one is preferred, when their metrics
- * are this close; a tie of wider means is a question of too few examples, and the better mean is
- * the better bet. */
-static const double close_enough = 0.01;
 
 /* A budget that is suggested is this much more than what is expected to be enough. */
 static const double margin = 1.2;
@@ -50,6 +43,7 @@ struct ranking {
     struct standing *standings;
     double *p; /* (ranked, ranked); see compare_pairs */
     size_t ranked;
+    struct choice choice; /* among those that are ranked, by their place */
     struct trials trials;
 };
 
@@ -303,7 +297,7 @@ static double p_better(const struct ranking *r, const struct candidate *a,
 
 static bool tie(const struct ranking *r, const struct candidate *a, const struct candidate *b)
 {
-    return 2 * p_better(r, a, b) > significance && 2 * p_better(r, b, a) > significance;
+    return choice_tie(&r->choice, a->place, b->place);
 }
 
 /* Probabilities of being best and of meeting the target, from joint resamples of the examples. */
@@ -354,53 +348,30 @@ static bool stands(const struct candidate *c)
     return c->ranked && c->status == STANDING_MEASURED;
 }
 
-/* A candidate for recommendation: it stands, and is better than the baseline. */
-static bool eligible(const struct ranking *r, const struct candidate *c)
+static bool is_baseline(const struct candidate *c)
 {
-    const struct candidate *floor = baseline(r);
-    if (!stands(c) || !strcmp(c->technique->family, "baseline"))
-        return false;
-    return !floor || p_better(r, floor, c) <= significance;
+    return !strcmp(c->technique->family, "baseline");
 }
 
-/* Whether `c` is cheaper than `other`, or as cheap and better. */
-static bool is_better_buy(const struct candidate *c, const struct candidate *other)
+/* The one to recommend, or NULL. */
+static const struct candidate *choose(struct ranking *r)
 {
-    if (c->tokens < other->tokens || c->tokens > other->tokens)
-        return c->tokens < other->tokens;
-    return c->best->metric.value > other->best->metric.value;
-}
-
-/* The cheapest one that meets the target, or NULL. */
-static const struct candidate *cheapest(const struct ranking *r)
-{
-    const struct candidate *chosen = NULL;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct candidate *c = &r->items[i];
-        if (c->meets_target && eligible(r, c) && (!chosen || is_better_buy(c, chosen)))
-            chosen = c;
-    }
-    return chosen;
-}
-
-/* The best one, or the cheapest of those that equal it; NULL when nothing is eligible. */
-static const struct candidate *best_available(const struct ranking *r)
-{
-    const struct candidate *leader = NULL;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct candidate *c = &r->items[i];
-        if (eligible(r, c) && (!leader || c->best->metric.value > leader->best->metric.value))
-            leader = c;
-    }
-    const struct candidate *chosen = leader;
-    for (size_t i = 0; leader && i < r->count; i++) {
-        const struct candidate *c = &r->items[i];
-        bool equal = eligible(r, c) && tie(r, c, leader) &&
-                     leader->best->metric.value - c->best->metric.value <= close_enough;
-        if (equal && is_better_buy(c, chosen))
-            chosen = c;
-    }
-    return chosen;
+    struct contender *contenders =
+        arena_alloc(&r->study->arena, r->ranked * sizeof *contenders + 1);
+    r->choice = (struct choice){contenders, r->ranked, r->p};
+    for (size_t i = 0; i < r->count; i++)
+        if (r->items[i].ranked)
+            contenders[r->items[i].place] =
+                (struct contender){.metric = r->items[i].best->metric.value,
+                                   .tokens = r->items[i].tokens,
+                                   .baseline = is_baseline(&r->items[i]),
+                                   .stands = stands(&r->items[i]),
+                                   .meets_target = r->items[i].meets_target};
+    size_t chosen = choice_make(&r->choice);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->items[i].ranked && r->items[i].place == chosen)
+            return &r->items[i];
+    return NULL;
 }
 
 /* Larger comes first. */
@@ -690,9 +661,7 @@ enum status rank_study(struct study *study, struct report *report, struct error 
     status = give_up(&r, err);
     if (status != OK)
         return status;
-    const struct candidate *chosen = cheapest(&r);
-    if (!chosen)
-        chosen = best_available(&r);
+    const struct candidate *chosen = choose(&r);
     size_t *order = order_of(&r, chosen);
     struct ranked *rows = arena_alloc(&study->arena, r.count * sizeof *rows + 1);
     struct contest contest = contest_of(&r);

@@ -281,6 +281,50 @@ static void test_slow_answers_wait(void **state)
     }
 }
 
+static bool was_tried(const struct world *w, size_t arm)
+{
+    for (size_t i = 0; i < w->trial_count; i++)
+        if (w->trials[i].arm == arm)
+            return true;
+    return false;
+}
+
+/* What is left when the leaders have had theirs goes to the arm of which most is expected, not to
+ * slow answers of which nothing is. */
+static void test_the_rest_goes_by_prior(void **state)
+{
+    (void)state;
+    static const double shares[] = {0.06, 0.08, 0.1, 0.12, 0.15};
+    size_t ran = 0;
+    for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
+        struct world w = usual_world(512, shares[s]);
+        bool slow = false;
+        w.truths[1].slow_answers = 0.1 * w.budget;
+        w.arms[1].prior = -5;
+        while (!slow && step(&w))
+            slow = w.trials[w.trial_count - 1].arm == 1;
+        ran += slow;
+        for (size_t arm = 2; arm < w.count && slow; arm++) {
+            double left = w.budget - w.spent + w.trials[w.trial_count - 1].seconds;
+            assert_true(was_tried(&w, arm) || seconds(&w, arm, 64, 0) > left);
+        }
+    }
+    assert_true(ran > 0);
+}
+
+/* Where there is no larger size to climb to, nothing is kept for it. */
+static void test_one_size_is_screened(void **state)
+{
+    (void)state;
+    struct world w = usual_world(64, 0.45);
+    while (step(&w))
+        if (w.arms[w.trials[w.trial_count - 1].arm].trained &&
+            w.trials[w.trial_count - 1].rate != 1)
+            break;
+    for (size_t arm = 2; arm < w.count; arm++) /* before any other rate */
+        assert_true(was_tried(&w, arm));
+}
+
 /* Fewer examples than the first rung: that is the only size. */
 static void test_few_examples(void **state)
 {
@@ -350,6 +394,8 @@ int main(void)
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_an_arm_without_steps_reads_less),
         cmocka_unit_test(test_slow_answers_wait),
+        cmocka_unit_test(test_the_rest_goes_by_prior),
+        cmocka_unit_test(test_one_size_is_screened),
         cmocka_unit_test(test_few_examples),
         cmocka_unit_test(test_it_remembers_nothing),
         cmocka_unit_test(test_regret_is_small),

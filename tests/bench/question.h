@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a policy is asked: with so many examples of this task, which technique? And what the record
+ * can answer.
+ *
+ * The record is never complete, and no number is made up for what it lacks:
+ *
+ * - Offered are the techniques that train by steps and are recorded with all examples, and at
+ *   every size of the ladder. The ladder is chosen so that the recorded block, sizes times
+ *   techniques, is as large as possible, and ends with all examples. Techniques without steps are
+ *   offered when they are recorded with at most that many examples, with any number if they do not
+ *   learn; the largest size counts.
+ * - The sizes of the ladder stand for the rungs of the policy's own rule, 64, 256, 1024 ... in
+ *   turn; a trial of any other size takes forever.
+ * - A learning rate is offered when it is recorded at some size of the ladder. Where it is not
+ *   recorded at the size asked for, the nearest one that is answers for it: a measured trial, which
+ *   is counted as a substitute. When that one was run before, the policy is told that the trial
+ *   failed, at no cost.
+ * - Seconds, answers and tokens are those of the recorded trial; scoring is scaled to the number of
+ *   development answers in use. A rate that is not recorded with all examples counts in the
+ *   exhaustive cost with the seconds of the nearest one.
+ *
+ * Metrics are shares of right answers, also for tasks whose own metric is another one, since
+ * answers can be dealt anew and other metrics cannot.
+ */
+#ifndef TESTS_BENCH_QUESTION_H
+#define TESTS_BENCH_QUESTION_H
+
+#include "advisor/rules.h"
+#include "tests/bench/recorded.h"
+
+enum { MOST_ARMS = 32, MOST_RUNGS = 6, MOST_RATES = 8, FIRST_RUNG = 64 };
+
+struct offer {
+    const struct technique *technique;
+    double rates[MOST_RATES]; /* ascending */
+    size_t rate_count, usual_rate;
+    double rules;    /* points by which the rules raise it */
+    bool excluded;   /* by a rule */
+    double lifetime; /* tokens that the arithmetic expects of its lifetime */
+};
+
+struct question {
+    const struct record *record;
+    const struct task_numbers *task;
+    struct model *model;                  /* its shape */
+    size_t sizes[MOST_RUNGS], size_count; /* the last: all examples there are */
+    struct offer offers[MOST_ARMS];
+    size_t offer_count;
+    size_t dev, test;      /* answers that all trials with all examples and steps have; another may
+                            * have fewer, and is compared on those it has */
+    double answer_seconds; /* of the bare model */
+};
+
+/* Asks about every task and every size from FIRST_RUNG on with which at least `least` techniques
+ * that train by steps are recorded. `*questions` lives in `arena`. */
+enum status questions_make(const struct record *record, struct model *model, size_t least,
+                           struct arena *arena, struct question **questions, size_t *count,
+                           struct error *err);
+
+/* The recorded trial that answers for offer number `offer` with rate number `rate` at size number
+ * `size`; the seed is one of those recorded, by `turn`. NULL: none does. `*substitute`: not exactly
+ * what was asked for. */
+const struct recorded *question_trial(const struct question *q, size_t offer, size_t rate,
+                                      size_t size, size_t turn, bool *substitute);
+
+/* Seconds of training and of the development answers in use. */
+double question_seconds(const struct question *q, const struct recorded *row);
+
+/* Of every offered technique with every offered rate and all examples. */
+double question_exhaustive(const struct question *q);
+
+#endif
