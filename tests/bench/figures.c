@@ -166,6 +166,7 @@ void figures_memory(const struct record *record, const struct model *model, stru
                                           .input_tokens =
                                               t->example_tokens - fmax(t->answer_tokens - 1, 0),
                                           .instruction_tokens = t->instruction_tokens,
+                                          .list_tokens = t->list_tokens,
                                           .answer_tokens = t->answer_tokens,
                                           .rationale_tokens = t->rationale_tokens,
                                           .labels = (size_t)t->labels};

@@ -241,6 +241,7 @@ static void state_facts(const struct question *q, struct facts *facts)
     facts_set(facts, FACT_ANSWER_TOKENS, t->answer_tokens);
     facts_set(facts, FACT_ANSWER_TOKENS_MAX, t->answer_tokens);
     facts_set(facts, FACT_INSTRUCTION_TOKENS, t->instruction_tokens);
+    facts_set(facts, FACT_LIST_TOKENS, t->list_tokens);
     facts_set(facts, FACT_TARGET_TOKENS, train * t->answer_tokens);
     facts_set(facts, FACT_RATIONALES, t->rationales);
     if (t->rationale_tokens > 0)

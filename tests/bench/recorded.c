@@ -95,6 +95,7 @@ static const struct column task_columns[] = {
     TASK("input_tokens_max", NUMBER, input_tokens_max, 0, 1e6),
     TASK("answer_tokens", NUMBER, answer_tokens, 0, 1e6),
     TASK("instruction_tokens", NUMBER, instruction_tokens, 0, 1e6),
+    TASK("list_tokens", NUMBER, list_tokens, 0, 1e6),
     TASK("example_tokens", NUMBER, example_tokens, 0, 1e6),
     TASK("rationale_tokens", NUMBER, rationale_tokens, 0, 1e6),
     TASK("rationales", NUMBER, rationales, 0, 1),
@@ -246,7 +247,7 @@ static bool trained_as_now(const struct record *record, const struct recorded *r
     if (!row->technique->learning_rates || isnan(row->train_tokens))
         return true;
     size_t examples = (size_t)row->examples;
-    double prefix = task->instruction_tokens, each = task->example_tokens;
+    double prefix = task->instruction_tokens - task->list_tokens, each = task->example_tokens;
     double least = trainer_tokens(setting, examples, each, prefix);
     double most = trainer_tokens(setting, examples, each, prefix + VIRTUAL_TOKENS);
     return row->train_tokens > (1 - tolerance) * least &&

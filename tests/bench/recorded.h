@@ -23,7 +23,7 @@
 struct task_numbers {
     const char *name, *kind; /* kind as task_name gives it */
     double labels;           /* 0: none */
-    double input_tokens, input_tokens_max, answer_tokens, instruction_tokens;
+    double input_tokens, input_tokens_max, answer_tokens, instruction_tokens, list_tokens;
     double example_tokens; /* request and answer in a training pass */
     double rationale_tokens, rationales, reasoning, noise_low, unseen_words, test_unseen_words;
 };

@@ -86,6 +86,7 @@ static void pretend_study(struct rerun *r)
     r->study.evaluator.test_count = q->test;
     r->study.example_tokens = q->task->example_tokens;
     r->study.prefix_tokens = q->task->instruction_tokens;
+    r->study.list_tokens = q->task->list_tokens;
     r->study.tokens_answer = q->task->answer_tokens;
     r->study.tokens_rationale = q->task->rationale_tokens;
     r->study.seconds_per_answer = q->answer_seconds;

@@ -21,10 +21,10 @@ static enum status describe(struct study *study, const char *task, struct error 
     data_profile_of_split(&study->data, &study->split, 0, PROFILE_QUICK, &profile);
     enum status status = situation_of_study(study, &profile, &facts, err);
     if (status == OK)
-        printf("%s,%s,%.0f,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g\n", task,
+        printf("%s,%s,%.0f,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g\n", task,
                task_name(study->data.task), facts_number(&facts, FACT_LABELS, 0),
                study->tokens_mean, study->tokens_max, study->tokens_answer, study->prefix_tokens,
-               study->example_tokens, study->tokens_rationale,
+               study->list_tokens, study->example_tokens, study->tokens_rationale,
                facts_number(&facts, FACT_RATIONALES, 0), facts_number(&facts, FACT_REASONING, 0),
                facts_number(&facts, FACT_NOISE_LOW, 0), facts_number(&facts, FACT_UNSEEN_WORDS, 0),
                facts_number(&facts, FACT_TEST_UNSEEN_WORDS, 0));
@@ -40,7 +40,8 @@ int main(int argc, char **argv)
     struct error err;
     if (argc == 1) {
         puts("task,kind,labels,input_tokens,input_tokens_max,answer_tokens,instruction_tokens,"
-             "example_tokens,rationale_tokens,rationales,reasoning,noise_low,unseen_words,"
+             "list_tokens,example_tokens,rationale_tokens,rationales,reasoning,noise_low,unseen_"
+             "words,"
              "test_unseen_words");
         return 0;
     }
