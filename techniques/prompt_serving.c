@@ -291,6 +291,32 @@ static enum status decode_batch(struct batch *batch, struct error *err)
     return status;
 }
 
+/* What the model reads of one request. */
+static enum status encode(struct adapted *adapted, const struct prompt_request *request,
+                          struct example *example, struct arena *arena, struct sequence **sequence,
+                          struct error *err)
+{
+    const struct example *examples = example;
+    *example = (struct example){.input = request->input,
+                                .line = request->line,
+                                .label = -1,
+                                .options = task_count_options(request->input)};
+    return prompt_encode(adapted, &examples, 1, false, arena, sequence, err);
+}
+
+bool prompt_server_reads(struct prompt_server *server, const struct prompt_request *request)
+{
+    const struct served *served = find(server, request->task);
+    struct example example;
+    struct sequence *sequence;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    bool reads =
+        served && encode(served->adapted, request, &example, &arena, &sequence, NULL) == OK;
+    arena_release(&arena);
+    return reads;
+}
+
 /* Reads one request and puts it into the batch of its kind. */
 static enum status take_request(struct prompt_server *server, const struct prompt_request *request,
                                 size_t number, struct outcome *outcome, struct batch *labelled,
@@ -301,13 +327,12 @@ static enum status take_request(struct prompt_server *server, const struct promp
         return unknown(server, request->task, err);
     struct adapted *adapted = served->adapted;
     struct batch *batch = adapted->labels ? labelled : free_text;
-    const struct example example = {.input = request->input,
-                                    .line = number,
-                                    .label = -1,
-                                    .options = task_count_options(request->input)};
-    const struct example *examples = &example;
+    struct prompt_request numbered = *request;
+    struct example example;
     struct sequence *sequence;
-    enum status status = prompt_encode(adapted, &examples, 1, false, batch->arena, &sequence, err);
+    if (!numbered.line)
+        numbered.line = number;
+    enum status status = encode(adapted, &numbered, &example, batch->arena, &sequence, err);
     if (status == OK)
         status = adapted_warm(adapted, err);
     if (status != OK)

@@ -14,6 +14,7 @@
 struct prompt_request {
     const char *task;  /* by name */
     const char *input; /* the user's text */
+    size_t line;       /* said in errors; 0: the number of the request, from 1 */
 };
 
 struct prompt_server;
@@ -30,9 +31,12 @@ void prompt_server_release(struct prompt_server *server); /* NULL is fine */
 const struct label *prompt_server_labels(const struct prompt_server *server, const char *task,
                                          size_t *count);
 
+/* Whether the request is of a task that the server has, and fits the context. */
+bool prompt_server_reads(struct prompt_server *server, const struct prompt_request *request);
+
 /* Answers all requests in one go; `outcomes` (count), whose arrays and texts live in `arena`.
  * Without a true answer `nll` stays 0. USAGE for a task that the server does not have, BAD_DATA for
- * a text that does not fit the context (its line is the number of the request, from 1), and what
+ * a text that does not fit the context (with the line of the request), and what
  * the deadline says. */
 enum status prompt_server_answer(struct prompt_server *server,
                                  const struct prompt_request *requests, size_t count,

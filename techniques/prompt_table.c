@@ -105,7 +105,7 @@ static void append(struct prompt_table *table, const struct prompt_task *task)
 }
 
 enum status prompt_table_add(struct prompt_table *table, const char *name, struct adapted *adapted,
-                             struct error *err)
+                             const char *about, struct error *err)
 {
     adapted_settle(adapted);
     enum status status = check_addition(table, name, adapted, err);
@@ -127,7 +127,8 @@ enum status prompt_table_add(struct prompt_table *table, const char *name, struc
         .rows = item->rows,
         .prompt_length = adapted->prefix.count,
         .prompt = memcpy(arena_alloc(arena, bytes), adapted->prefix.ids, bytes),
-        .values = values};
+        .values = values,
+        .about = about ? arena_strdup(arena, about) : NULL};
     for (size_t i = 0; i < data->label_count; i++)
         task.labels[i] = arena_strdup(arena, data->labels[i].name);
     append(table, &task);
@@ -176,6 +177,7 @@ static void put_task(struct text *out, const struct prompt_task *task, int width
         memcpy(&word, &task->values[i], sizeof word);
         put_word(out, word);
     }
+    put_text(out, task->about ? task->about : "");
 }
 
 enum status prompt_table_write(const struct prompt_table *table, struct text *out,
@@ -351,7 +353,8 @@ static enum status take_task(struct reader *r, struct prompt_table *table)
         (status = take_word(r, 1, INT32_MAX, "the number of virtual tokens", &rows)))
         return status;
     task.rows = (int)rows;
-    if ((status = take_prompt(r, &task)) || (status = take_values(r, &task, table->width)))
+    if ((status = take_prompt(r, &task)) || (status = take_values(r, &task, table->width)) ||
+        (status = take_text(r, 0, "where the task came from", &task.about)))
         return status;
     append(table, &task);
     return OK;

@@ -20,9 +20,11 @@
  *         u32       labels, 0 when the answers are free text; then a text each, not empty, in
  *                   rising order of their bytes
  *         u32       rows of virtual tokens, at least 1
- *         u32       tokens of the prompt up to where the user's text begins; then an i32 each: an
- * id of the vocabulary, or -1 - i for row i f32       rows * width finite values, row by row 64
- * bytes  SHA-256 of everything before, hexadecimal digits
+ *         u32       tokens of the prompt up to where the user's text begins; then an i32 each:
+ *                   an id of the vocabulary, or -1 - i for row i
+ *         f32       rows * width finite values, row by row
+ *         text      where the task came from, in any form; may be empty
+ *     64 bytes  SHA-256 of everything before, hexadecimal digits
  */
 #ifndef TECHNIQUES_PROMPT_TABLE_H
 #define TECHNIQUES_PROMPT_TABLE_H
@@ -40,6 +42,7 @@ struct prompt_task {
     size_t prompt_length;
     const int32_t *prompt; /* (prompt_length) */
     const float *values;   /* (rows, width) */
+    const char *about;     /* where it came from; UTF-8 of any form, NULL for nothing */
 };
 
 struct prompt_table {
@@ -58,10 +61,11 @@ void prompt_table_release(struct prompt_table *table);
 const struct prompt_task *prompt_table_find(const struct prompt_table *table, const char *name);
 
 /* Copies what a trained technique with virtual tokens needs into the table, after settling it; the
- * adapted model may be released. USAGE for a name that is taken or not possible, a technique that
- * has learned anything but virtual tokens, or another model. */
+ * adapted model may be released. `about` says where it came from, NULL for nothing. USAGE for a
+ * name that is taken or not possible, a technique that has learned anything but virtual tokens, or
+ * another model. */
 enum status prompt_table_add(struct prompt_table *table, const char *name, struct adapted *adapted,
-                             struct error *err);
+                             const char *about, struct error *err);
 
 /* USAGE when there is none of this name; the sentence lists those there are. */
 enum status prompt_table_remove(struct prompt_table *table, const char *name, struct error *err);

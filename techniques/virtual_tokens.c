@@ -39,3 +39,8 @@ real *virtual_tokens_declare(struct adapted *adapted)
     adapted->attachment = &attachment;
     return adapted_parameter(adapted, index);
 }
+
+bool virtual_tokens_alone(const struct technique *technique)
+{
+    return technique->prompt == virtual_tokens_prompt;
+}

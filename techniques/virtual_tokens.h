@@ -27,4 +27,8 @@ enum status virtual_tokens_prompt(struct adapted *adapted, const struct material
  * "prompt_embeddings" (num_virtual_tokens, n_embd), and returns its values, zero. */
 real *virtual_tokens_declare(struct adapted *adapted);
 
+/* Whether a technique learns rows of embeddings in front of its prompt and nothing else, which is
+ * what a prompt table holds (techniques/prompt_table.h). */
+bool virtual_tokens_alone(const struct technique *technique);
+
 #endif

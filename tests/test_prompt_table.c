@@ -72,6 +72,7 @@ static void assert_same_task(const struct prompt_task *a, const struct prompt_ta
     assert_int_equal(a->rows, b->rows);
     assert_int_equal(a->prompt_length, b->prompt_length);
     assert_memory_equal(a->prompt, b->prompt, a->prompt_length * sizeof *a->prompt);
+    assert_string_equal(a->about ? a->about : "", b->about ? b->about : "");
     assert_memory_equal(a->values, b->values, (size_t)(a->rows * width) * sizeof *a->values);
 }
 
@@ -82,11 +83,16 @@ static void test_written_and_read(void **state)
     struct text bytes = {0}, twice = {0};
     struct error err;
     small_table(&table);
+    table.tasks[1].about = "{\"from\": \"there\"}";
     must_write(&table, &bytes);
+    table.tasks[1].about = NULL;
     assert_int_equal(prompt_table_read(&again, "t", bytes.bytes, bytes.length, &err), OK);
     assert_int_equal(again.count, 2);
     assert_int_equal(again.width, WIDTH);
     assert_string_equal(again.model_sha256, "");
+    assert_string_equal(again.tasks[0].about, "");
+    assert_string_equal(again.tasks[1].about, "{\"from\": \"there\"}");
+    table.tasks[1].about = again.tasks[1].about;
     for (size_t i = 0; i < 2; i++)
         assert_same_task(&table.tasks[i], &again.tasks[i], WIDTH);
     assert_ptr_equal(prompt_table_find(&again, "b"), &again.tasks[1]);
@@ -94,6 +100,7 @@ static void test_written_and_read(void **state)
     must_write(&again, &twice);
     assert_int_equal(twice.length, bytes.length);
     assert_memory_equal(twice.bytes, bytes.bytes, bytes.length);
+    table.tasks[1].about = NULL;
     prompt_table_release(&again);
     text_release(&bytes);
     text_release(&twice);
@@ -137,7 +144,7 @@ static void test_malformed(void **state)
         {12, 1, "the name of a task"}, /* what follows is out of step */
         {12, 3, "byte 109: not a sound"},
         {12, 1U << 30, "the width of the embeddings"},
-        {16, 1, "byte 97: not a sound prompt table; expected the end of the table"},
+        {16, 1, "byte 101: not a sound prompt table; expected the end of the table"},
         {16, 3, "the name of a task"},
         {16, UINT32_MAX, "the number of tasks"},
         {20, 0, "the name of a task"},
@@ -162,9 +169,10 @@ static void test_malformed(void **state)
         {69, (uint32_t)-3, "a virtual one there is"},
         {81, 0x7F800000, "finite values of the virtual tokens"},
         {93, 0xFFC00000, "finite values of the virtual tokens"},
-        {97, 0x01000001, "the name of a task"},
-        {120, 1, "labels"},
-        {140, 0x7FC00001, "finite values of the virtual tokens"},
+        {97, UINT32_MAX, "where the task came from"},
+        {101, 0x01000001, "the name of a task"},
+        {124, 1, "labels"},
+        {144, 0x7FC00001, "finite values of the virtual tokens"},
     };
     struct prompt_table table;
     struct text bytes = {0};
@@ -172,7 +180,7 @@ static void test_malformed(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct error err = {.text = ""};
         must_write(&table, &bytes);
-        assert_int_equal(bytes.length, 144 + DIGEST);
+        assert_int_equal(bytes.length, 152 + DIGEST);
         for (int b = 0; b < 4; b++)
             bytes.bytes[rows[i].at + (size_t)b] = (char)(rows[i].word >> 8 * b);
         seal(&bytes, bytes.length - DIGEST);
@@ -193,7 +201,7 @@ static void test_malformed_names(void **state)
     small_table(&table);
     for (int i = 0; i < 3; i++) {
         must_write(&table, &bytes);
-        bytes.bytes[101] = "a\0\xFF"[i];
+        bytes.bytes[105] = "a\0\xFF"[i];
         seal(&bytes, bytes.length - DIGEST);
         assert_int_equal(read_copy(bytes.bytes, bytes.length, &err), BAD_MODEL);
         assert_non_null(strstr(err.text, i ? "the name of a task" : "that no other task has"));
@@ -337,7 +345,7 @@ static void school_open(struct school *school, int threads)
         struct lesson *l = &school->lessons[i];
         *l = lessons[i];
         learn_lesson(&school->subject, l);
-        if (prompt_table_add(&school->table, l->name, l->adapted, &err) != OK)
+        if (prompt_table_add(&school->table, l->name, l->adapted, NULL, &err) != OK)
             fail_msg("%s", err.text);
     }
 }
@@ -373,7 +381,7 @@ static size_t mix(struct school *school, struct prompt_request *requests,
             const struct lesson *l = &school->lessons[i];
             if (e >= l->data.count)
                 continue;
-            requests[count] = (struct prompt_request){l->name, l->data.examples[e].input};
+            requests[count] = (struct prompt_request){l->name, l->data.examples[e].input, 0};
             alone[count++] = &outcomes[i][e];
         }
     return count;
@@ -440,7 +448,7 @@ static void test_options_not_offered(void **state)
     struct prompt_server *server;
     struct error err;
     struct outcome outcome;
-    const struct prompt_request request = {"quiz", "Which is it?\nA) this\nB) that"};
+    const struct prompt_request request = {"quiz", "Which is it?\nA) this\nB) that", 0};
     school_open(&school, 1);
     assert_int_equal(prompt_server_create(&server, school.subject.engine, &school.table, &err), OK);
     assert_int_equal(
@@ -505,7 +513,7 @@ static void test_changes(void **state)
         assert_int_equal(table->count, LESSONS - 1);
         for (int o = 1; o < LESSONS; o++)
             assert_same_task(&others[o], &table->tasks[o - 1], table->width);
-        assert_int_equal(prompt_table_add(table, l->name, l->adapted, &err), OK);
+        assert_int_equal(prompt_table_add(table, l->name, l->adapted, NULL, &err), OK);
     }
     must_write(table, &after);
     assert_int_equal(before.length, after.length);
@@ -533,21 +541,24 @@ static void test_refused_changes(void **state)
     struct adapted *good = school.lessons[0].adapted;
     char name[257] = {0};
     memset(name, 'n', 256);
-    assert_refused(prompt_table_add(table, "", good, &err), USAGE, &err, "1 to 255 bytes");
-    assert_refused(prompt_table_add(table, name, good, &err), USAGE, &err, "1 to 255 bytes");
-    assert_refused(prompt_table_add(table, "\xFF", good, &err), USAGE, &err, "1 to 255 bytes");
-    assert_refused(prompt_table_add(table, "bank", good, &err), USAGE, &err, "already has a task");
+    assert_refused(prompt_table_add(table, "", good, NULL, &err), USAGE, &err, "1 to 255 bytes");
+    assert_refused(prompt_table_add(table, name, good, NULL, &err), USAGE, &err, "1 to 255 bytes");
+    assert_refused(prompt_table_add(table, "\xFF", good, NULL, &err), USAGE, &err,
+                   "1 to 255 bytes");
+    assert_refused(prompt_table_add(table, "bank", good, NULL, &err), USAGE, &err,
+                   "already has a task");
     assert_refused(prompt_table_remove(table, "none", &err), USAGE, &err,
                    "no task \"none\"; expected one of: opinion, bank, reply, quiz, sums");
     static const char *const others[] = {"lora", "prefix_tuning", "zero_shot", "full_finetune"};
     for (size_t i = 0; i < COUNT(others); i++) {
         struct adapted *other = subject_adapt(&school.subject, technique_find(others[i]), "");
-        assert_refused(prompt_table_add(table, "new", other, &err), USAGE, &err,
+        assert_refused(prompt_table_add(table, "new", other, NULL, &err), USAGE, &err,
                        "expected a technique that learns virtual tokens and nothing else");
         adapted_release(other);
     }
     table->model_sha256[0] ^= 1;
-    assert_refused(prompt_table_add(table, "new", good, &err), USAGE, &err, "on another model");
+    assert_refused(prompt_table_add(table, "new", good, NULL, &err), USAGE, &err,
+                   "on another model");
     assert_int_equal(table->count, LESSONS);
     school_close(&school);
 }
@@ -567,12 +578,15 @@ static void test_refused_requests(void **state)
     assert_int_equal(prompt_server_create(&server, engine, &school.table, &err), OK);
     struct text longer = {0};
     text_repeat(&longer, "word ", 300);
-    const struct prompt_request unknown = {"none", "x"}, fine = {"bank", "x"};
-    const struct prompt_request too_long = {"bank", text_string(&longer)};
+    const struct prompt_request unknown = {"none", "x", 0}, fine = {"bank", "x", 0};
+    const struct prompt_request too_long = {"bank", text_string(&longer), 7};
     assert_refused(prompt_server_answer(server, &unknown, 1, &outcome, arena, NULL, &err), USAGE,
                    &err, "no task \"none\"; expected one of: opinion, bank, reply, quiz, sums");
     assert_refused(prompt_server_answer(server, &too_long, 1, &outcome, arena, NULL, &err),
-                   BAD_DATA, &err, "line 1: the prompt of prompt_table");
+                   BAD_DATA, &err, "line 7: the prompt of prompt_table");
+    assert_true(prompt_server_reads(server, &fine));
+    assert_false(prompt_server_reads(server, &unknown));
+    assert_false(prompt_server_reads(server, &too_long));
     assert_int_equal(prompt_server_answer(server, &fine, 1, &outcome, arena, &past, &err),
                      OUT_OF_TIME);
     assert_int_equal(prompt_server_answer(server, NULL, 0, NULL, arena, NULL, &err), OK);
