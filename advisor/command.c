@@ -46,13 +46,13 @@ static const char *const check_options[] = {
     "test",   "model", "threads",     "study",     "format",  "json",     "output",
     "also",   "color", "no-progress", "quiet",     "verbose", NULL};
 
-static const char *const export_options[] = {"data",        "test",   "model",   "threads", "type",
-                                             "force",       "format", "json",    "output",  "color",
-                                             "no-progress", "quiet",  "verbose", NULL};
+static const char *const export_options[] = {
+    "data", "test",   "model", "threads",     "type",  "task-name", "force", "format",
+    "json", "output", "color", "no-progress", "quiet", "verbose",   NULL};
 
 static const char *const predict_options[] = {
-    "input", "delimiter", "on-bad-row", "model",       "threads", "force",   "format",
-    "json",  "output",    "color",      "no-progress", "quiet",   "verbose", NULL};
+    "input",  "task-name", "task-column", "delimiter", "on-bad-row",  "model", "threads", "force",
+    "format", "json",      "output",      "color",     "no-progress", "quiet", "verbose", NULL};
 
 static const char *const list_options[] = {"format", "json",    "output", "color",
                                            "quiet",  "verbose", NULL};
@@ -218,18 +218,22 @@ static const struct command table[] = {
              "Formats: peft is a folder for PEFT, gguf a LoRA adapter for llama.cpp,\n"
              "merged-gguf a whole model with the result folded in, prompt the prompt as\n"
              "text and messages, and adapter holds any technique in safetensors.\n"
+             "prompt-table adds virtual tokens to the file of --output, which holds many\n"
+             "tasks by name for one loaded model; --force replaces a task in it.\n"
              "\n"
-             "Before the folder gets its name it is read back and answers development\n"
-             "examples of the study; where it does not answer like the original, nothing\n"
-             "is left (exit status 1).\n",
+             "Before it gets its name it is read back and answers development examples of\n"
+             "the study; where it does not answer like the original, nothing is left (exit\n"
+             "status 1).\n",
      .examples = "  # The recommended technique, in the format that most programs read\n"
                  "  advisor export demo-tickets-272c5b7f -o tickets\n"
                  "  # LoRA for llama.cpp, as an adapter and as a whole model\n"
                  "  advisor export study.db lora --format gguf -o adapter\n"
-                 "  advisor export study.db lora --format merged-gguf -o model\n",
-     .formats = "peft|gguf|merged-gguf|prompt|adapter",
-     .format_help = "peft, gguf, merged-gguf, prompt or adapter; default: the first of them "
-                    "that can hold the technique",
+                 "  advisor export study.db lora --format merged-gguf -o model\n"
+                 "  # A task more in a prompt table\n"
+                 "  advisor export study.db p_tuning --format prompt-table -o desk.prompts\n",
+     .formats = "peft|gguf|merged-gguf|prompt|prompt-table|adapter",
+     .format_help = "peft, gguf, merged-gguf, prompt, prompt-table or adapter; default: the first "
+                    "of them that can hold the technique",
      .folder = true,
      .options = export_options,
      .run = export_run},
@@ -243,12 +247,18 @@ static const struct command table[] = {
              "INPUTS, the label, its probability and that of every other label, or the\n"
              "answer in words.\n"
              "\n"
+             "EXPORT may also be a prompt table. --task-name says which of its tasks all\n"
+             "rows are of; or --task-column names a column of INPUTS where each row says\n"
+             "its own, and one loaded model answers rows of all tasks in one batch.\n"
+             "\n"
              "Ctrl-C, kill or a power cut lose nothing that was finished: it stands in\n"
              "OUTPUT.partial, and the same command goes on there.\n",
      .examples = "  # Label a file\n"
                  "  advisor predict tickets inputs.csv -o labels.csv\n"
                  "  # Another column, as JSON lines, on standard output\n"
-                 "  advisor predict tickets inputs.csv --input body --format jsonl\n",
+                 "  advisor predict tickets inputs.csv --input body --format jsonl\n"
+                 "  # Rows of many tasks, with a prompt table\n"
+                 "  advisor predict desk.prompts mixed.csv --task-column task -o answers.csv\n",
      .formats = "csv|jsonl",
      .format_help = "csv or jsonl; default: by the name of the output, else csv",
      .options = predict_options,

@@ -10,6 +10,7 @@
 #include "advisor/output.h"
 #include "advisor/reopen.h"
 #include "artifacts/export.h"
+#include "artifacts/task_table.h"
 #include "reports/writer.h"
 
 /* Examples of the proof: answers in words take longer. */
@@ -20,6 +21,7 @@ struct exporting {
     struct reopened reopened;
     struct result result; /* what the study found; its setting and artifact */
     const struct export_format *format;
+    const char *task; /* its name in a prompt table */
     struct adapted *adapted;
     struct material material;
     struct kept kept;
@@ -47,6 +49,35 @@ static enum status choose_format(struct exporting *e, const struct kept *kept, s
                   e->result.setting.technique->name, why, text_string(&names));
     text_release(&names);
     return status;
+}
+
+/* The name of the data without folder, colon and ending, unless another one is given. */
+static const char *name_task(struct exporting *e)
+{
+    const char *name = e->reopened.study.data.path;
+    for (const char *at = name; *at; at++)
+        if (*at == '/' || *at == ':')
+            name = at + 1;
+    const char *dot = strrchr(name, '.');
+    size_t length = dot && dot > name ? (size_t)(dot - name) : strlen(name);
+    return e->options->task_name ? e->options->task_name
+                                 : arena_strndup(&e->reopened.study.arena, name, length);
+}
+
+/* What can be told of the output before anything is loaded or computed. */
+static enum status check_output(const struct options *options, struct error *err)
+{
+    const char *name = options->format_name;
+    bool one_file = name && export_format_find(name)->one_file;
+    if (!options->output)
+        return error_set(err, USAGE, "export needs a %s to write; expected --output %s",
+                         one_file ? "file" : "folder", one_file ? "FILE" : "FOLDER");
+    if (options->task_name && !one_file)
+        return error_set(err, USAGE,
+                         "--task-name: only a prompt table has tasks by name; expected "
+                         "--format prompt-table with it");
+    return one_file ? output_check(options->output, err)
+                    : folder_check(options->output, options->force, err);
 }
 
 /* ---- The original --------------------------------------------------------------------------- */
@@ -127,6 +158,7 @@ static enum status make(struct exporting *e, struct progress *progress, struct e
                                      .type = f32 ? WEIGHTS_F32 : WEIGHTS_F16,
                                      .facts = facts_of(e->result.trial),
                                      .folder = options->output,
+                                     .task = e->task,
                                      .replace = options->force,
                                      .threads = options->threads,
                                      .deadline = &deadline};
@@ -143,6 +175,9 @@ static void describe(struct exporting *e)
     text_printf(&e->out, "%s (%lld examples, %s %.3f [%.3f, %.3f]) as %s: %s\n",
                 e->result.setting.technique->name, (long long)t->key.examples, t->metric_name,
                 t->metric.value, t->low.value, t->high.value, e->format->name, e->options->output);
+    if (e->format->one_file)
+        text_printf(&e->out, "task %s, for `advisor predict %s INPUTS --task-name %s`\n", e->task,
+                    e->options->output, e->task);
     text_add(&e->out, "read back and replayed: ");
     agreement_text(&e->agreement, &e->out);
     text_add(&e->out, "\n");
@@ -156,6 +191,8 @@ static void describe_json(struct exporting *e)
     write_string(&w, "export", e->options->output);
     write_string(&w, "technique", e->result.setting.technique->name);
     write_string(&w, "format", e->format->name);
+    if (e->format->one_file)
+        write_string(&w, "task", e->task);
     write_integer(&w, "examples", e->result.trial->key.examples);
     write_string(&w, "metric_name", e->result.trial->metric_name);
     write_measured(&w, "metric", e->result.trial->metric);
@@ -182,8 +219,14 @@ static enum status run(struct exporting *e, struct progress *progress, struct er
         status = study_reopen(e->options->operands[0], e->options, progress, &e->reopened, err);
     if (status == OK)
         status = reopened_result(&e->reopened, technique, &e->result, err);
-    if (status != OK || (status = choose_format(e, NULL, err)) || (status = recreate(e, err)) ||
-        (status = make(e, progress, err)))
+    if (status == OK)
+        status = choose_format(e, NULL, err);
+    if (status != OK)
+        return status;
+    e->task = name_task(e);
+    if (e->format->one_file)
+        status = task_table_check(e->options->output, e->task, e->options->force, err);
+    if (status != OK || (status = recreate(e, err)) || (status = make(e, progress, err)))
         return status;
     if (e->options->json)
         describe_json(e);
@@ -196,9 +239,7 @@ enum status export_run(const struct options *options, struct error *err)
 {
     struct progress progress;
     struct exporting e = {.options = options, .reopened = {.study = {.lock = -1}}};
-    if (!options->output)
-        return error_set(err, USAGE, "export needs a folder to write; expected --output FOLDER");
-    enum status status = folder_check(options->output, options->force, err);
+    enum status status = check_output(options, err);
     if (status != OK)
         return status;
     interrupt_install();

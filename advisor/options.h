@@ -81,6 +81,8 @@ struct options {
     /* An export. */
     const char *weight_type; /* "f16" or "f32" */
     bool force;              /* replace what is there */
+    const char *task_name;   /* --task-name: a task of a prompt table, or NULL */
+    const char *task_column; /* --task-column, or NULL */
 
     /* The study and the output. */
     const char *study;                  /* --study as given, or NULL */

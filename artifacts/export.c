@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "artifacts/export.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "artifacts/examples.h"
 #include "artifacts/prompt_text.h"
 #include "artifacts/recall.h"
+#include "artifacts/task_table.h"
 #include "model/blas.h"
 #include "model/chat.h"
 
-/* Differences of a probability that rounding explains: of sums in another order, as in another
- * batch or on another processor; and of weights to 11 significant bits. */
-static const double exact_tolerance = 1e-4, rounded_tolerance = 2e-2;
+/* Differences of a probability that rounding weights to 11 significant bits explains. */
+static const double rounded_tolerance = 2e-2;
 
 /* ---- The manifest --------------------------------------------------------------------------- */
 
@@ -86,23 +85,16 @@ static enum status describe_prompt(const struct adapted *adapted, struct arena *
     return status;
 }
 
-static void describe_files(const struct folder *folder, struct arena *arena, struct manifest *m)
-{
-    struct manifest_file *files = arena_alloc(arena, (folder->file_count + 1) * sizeof *files);
-    for (size_t i = 0; i < folder->file_count; i++)
-        files[i] = (struct manifest_file){folder->files[i].name, folder->files[i].bytes,
-                                          folder->files[i].sha256};
-    m->files = files;
-    m->file_count = folder->file_count;
-}
-
-static enum status write_manifest(const struct export_request *request, struct folder *folder,
-                                  struct arena *arena, struct error *err)
+enum status export_manifest(const struct export_request *request, const struct folder_file *files,
+                            size_t file_count, char **out, struct error *err)
 {
     const struct adapted *adapted = request->adapted;
     const struct model *model = adapted->engine->model;
     struct manifest m = request->facts;
+    struct manifest_file listed[FOLDER_FILES];
     struct text setting = {0};
+    struct arena arena;
+    arena_init(&arena, NULL);
     setting_json(&adapted->setting, &setting);
     m.format = request->format->name;
     m.technique = adapted->technique->name;
@@ -113,18 +105,30 @@ static enum status write_manifest(const struct export_request *request, struct f
     m.model_file = base_name(model->path);
     m.model_sha256 = model->sha256;
     m.blas = blas_version();
-    describe_data(request->material, arena, &m);
-    describe_files(folder, arena, &m);
-    enum status status = describe_prompt(adapted, arena, &m, err);
-    char *text = status == OK ? manifest_write(&m) : NULL;
-    if (text)
-        status = folder_add(folder, MANIFEST_FILE, text, strlen(text), err);
-    else if (status == OK)
+    m.files = listed;
+    m.file_count = file_count;
+    for (size_t i = 0; i < file_count; i++)
+        listed[i] = (struct manifest_file){files[i].name, files[i].bytes, files[i].sha256};
+    describe_data(request->material, &arena, &m);
+    enum status status = describe_prompt(adapted, &arena, &m, err);
+    *out = status == OK ? manifest_write(&m) : NULL;
+    if (status == OK && !*out)
         status = error_set(err, FAILED,
                            "the manifest cannot be written: a name or the prompt is not valid "
                            "UTF-8, or a number is not finite");
-    free(text);
     text_release(&setting);
+    arena_release(&arena);
+    return status;
+}
+
+static enum status write_manifest(const struct export_request *request, struct folder *folder,
+                                  struct error *err)
+{
+    char *text;
+    enum status status = export_manifest(request, folder->files, folder->file_count, &text, err);
+    if (status == OK)
+        status = folder_add(folder, MANIFEST_FILE, text, strlen(text), err);
+    free(text);
     return status;
 }
 
@@ -161,53 +165,6 @@ static enum status compare_parts(const struct adapted *original, const struct ad
     return same ? OK : differs("parameters", err);
 }
 
-static void compare_label(const struct prediction *expected, const struct outcome *found,
-                          struct agreement *agreement)
-{
-    double probability = found->probability;
-    if (found->probabilities && expected->label >= 0)
-        probability = (double)found->probabilities[expected->label];
-    double before = (double)(float)expected->probability; /* those found are floats, too */
-    double difference = expected->scored ? fabs(probability - before) : 0;
-    if (!(difference <= agreement->largest)) /* NaN counts as the largest */
-        agreement->largest = difference;
-    if (found->label == expected->label)
-        agreement->equal++;
-    else if (found->probability - probability <= 2 * agreement->tolerance)
-        agreement->close++;
-}
-
-static void compare(const struct proof *replay, const struct outcome *outcomes,
-                    struct agreement *agreement)
-{
-    for (size_t i = 0; i < replay->count; i++) {
-        const char *text = replay->expected[i].text;
-        if (agreement->labels)
-            compare_label(&replay->expected[i], &outcomes[i], agreement);
-        else
-            agreement->equal += !strcmp(text ? text : "", outcomes[i].text ? outcomes[i].text : "");
-    }
-}
-
-static enum status judge(const struct agreement *agreement, const struct export_request *request,
-                         struct error *err)
-{
-    bool alike = agreement->equal + agreement->close == agreement->count &&
-                 agreement->largest <= agreement->tolerance;
-    bool rounded = request->format->whole_model && request->type != WEIGHTS_F32;
-    struct text text = {0};
-    if (alike)
-        return OK;
-    agreement_text(agreement, &text);
-    if (agreement->labels)
-        text_printf(&text, " (at most %g expected)", agreement->tolerance);
-    error_set(err, FAILED, "the export does not answer like the original: %s; nothing was kept%s",
-              text_string(&text),
-              rounded ? ". The weights were rounded to F16; --type f32 does not round" : "");
-    text_release(&text);
-    return FAILED;
-}
-
 static enum status answer(struct recalled *recalled, const struct export_request *request,
                           struct agreement *agreement, struct error *err)
 {
@@ -217,10 +174,12 @@ static enum status answer(struct recalled *recalled, const struct export_request
     struct outcome *outcomes = arena_zalloc(&arena, (replay->count + 1) * sizeof *outcomes);
     enum status status = adapted_answer(recalled->adapted, replay->examples, replay->count,
                                         outcomes, &arena, request->deadline, err);
-    if (status == OK) {
-        compare(replay, outcomes, agreement);
-        status = judge(agreement, request, err);
-    }
+    bool rounded = request->format->whole_model && request->type != WEIGHTS_F32;
+    if (status == OK)
+        status = proof_judge(
+            replay, outcomes,
+            rounded ? ". The weights were rounded to F16; --type f32 does not round" : "",
+            agreement, err);
     arena_release(&arena);
     return status;
 }
@@ -233,7 +192,7 @@ static enum status prove(const struct export_request *request, const char *folde
     bool rounded = folded && request->type != WEIGHTS_F32;
     *agreement = (struct agreement){.count = request->replay.count,
                                     .labels = request->adapted->data->label_count > 0,
-                                    .tolerance = rounded ? rounded_tolerance : exact_tolerance};
+                                    .tolerance = rounded ? rounded_tolerance : PROOF_TOLERANCE};
     enum status status = recall_open(&recalled, folder, err);
     if (status != OK)
         return status;
@@ -260,18 +219,18 @@ enum status export_make(const struct export_request *request, struct agreement *
                         struct error *err)
 {
     struct folder folder;
-    struct arena arena;
     *agreement = (struct agreement){0};
+    if (request->format->one_file)
+        return task_table_export(request, agreement, err);
     enum status status = folder_begin(&folder, request->folder, request->replace, err);
     if (status != OK)
         return status;
-    arena_init(&arena, NULL);
     adapted_settle(request->adapted);
     status = request->format->write(request->adapted, request->type, &folder, err);
     if (status == OK && request->kept.count)
         status = examples_write(request->material->data, &request->kept, &folder, err);
     if (status == OK)
-        status = write_manifest(request, &folder, &arena, err);
+        status = write_manifest(request, &folder, err);
     if (status == OK && request->written)
         request->written(request->context, folder.path);
     if (status == OK) {
@@ -281,16 +240,5 @@ enum status export_make(const struct export_request *request, struct agreement *
     if (status == OK)
         status = folder_finish(&folder, err);
     folder_discard(&folder);
-    arena_release(&arena);
     return status;
-}
-
-void agreement_text(const struct agreement *agreement, struct text *out)
-{
-    text_printf(out, "%zu of %zu %s equal", agreement->equal, agreement->count,
-                agreement->labels ? "labels" : "answers");
-    if (agreement->close)
-        text_printf(out, ", %zu as good as tied", agreement->close);
-    if (agreement->labels)
-        text_printf(out, ", largest probability difference %.1g", agreement->largest);
 }

@@ -6,7 +6,8 @@
 /* In the order of preference: what most other programs read comes first, and the last one holds
  * everything. */
 static const struct export_format *const formats[] = {
-    &export_peft, &export_gguf, &export_merged_gguf, &export_prompt, &export_adapter,
+    &export_peft,   &export_gguf,         &export_merged_gguf,
+    &export_prompt, &export_prompt_table, &export_adapter,
 };
 
 const struct export_format *export_format_at(size_t index)

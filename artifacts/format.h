@@ -22,6 +22,8 @@ struct export_format {
     const char *name;    /* "peft" */
     const char *summary; /* one line: what reads it */
     bool whole_model;    /* it holds the model, with the parameters folded in */
+    bool one_file;       /* it is a file of many tasks by name, no folder, written and read by
+                            artifacts/task_table.h; `write` and `read` are missing */
 
     /* NULL when it can hold what a technique learns in this setting, else why not: a phrase that
      * goes on "NAME cannot hold it: ...". `kept` is what its prompt is made of; NULL while that is
@@ -48,7 +50,7 @@ const struct export_format *export_format_for(const struct setting *setting,
 /* ---- The formats; for the table ------------------------------------------------------------- */
 
 extern const struct export_format export_peft, export_gguf, export_merged_gguf, export_prompt,
-    export_adapter;
+    export_prompt_table, export_adapter;
 
 /* Names of the files, for those who look at them from outside. */
 #define ADAPTER_GGUF_FILE "adapter.gguf"

@@ -324,10 +324,23 @@ static enum status read_sections(const struct reading *r, struct error *err)
     return read_files(r, err);
 }
 
+/* Takes over `root`, which is NULL where `fault` says why. */
+static enum status read_root(struct manifest *manifest, const char *path, json_t *root,
+                             const json_error_t *fault, struct error *err)
+{
+    struct reading r = {manifest, path, root};
+    enum status status = r.root ? read_sections(&r, err)
+                                : error_set(err, BAD_DATA, "%s:%d: this is not valid JSON: %s",
+                                            path, fault->line, excerpt_clean(fault->text).text);
+    json_decref(r.root);
+    if (status != OK)
+        manifest_release(manifest);
+    return status;
+}
+
 enum status manifest_read(struct manifest *manifest, const char *folder, struct error *err)
 {
     *manifest = (struct manifest){0};
-    arena_init(&manifest->arena, NULL);
     char *path = folder_join(folder, MANIFEST_FILE);
     json_error_t fault;
     enum status status;
@@ -337,17 +350,23 @@ enum status manifest_read(struct manifest *manifest, const char *folder, struct 
                            "%s: %s; expected a folder that `advisor export` made", path,
                            strerror(errno));
     } else {
-        struct reading r = {manifest, path, json_loadf(stream, JSON_REJECT_DUPLICATES, &fault)};
+        arena_init(&manifest->arena, NULL);
+        json_t *root = json_loadf(stream, JSON_REJECT_DUPLICATES, &fault);
         fclose(stream);
-        status = r.root ? read_sections(&r, err)
-                        : error_set(err, BAD_DATA, "%s:%d: this is not valid JSON: %s", path,
-                                    fault.line, excerpt_clean(fault.text).text);
-        json_decref(r.root);
+        status = read_root(manifest, path, root, &fault, err);
     }
     free(path);
-    if (status != OK)
-        manifest_release(manifest);
     return status;
+}
+
+enum status manifest_parse(struct manifest *manifest, const char *where, const char *text,
+                           struct error *err)
+{
+    json_error_t fault;
+    *manifest = (struct manifest){0};
+    arena_init(&manifest->arena, NULL);
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &fault);
+    return read_root(manifest, where, root, &fault, err);
 }
 
 void manifest_release(struct manifest *manifest)

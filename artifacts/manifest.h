@@ -82,6 +82,9 @@ char *manifest_write(const struct manifest *manifest);
 /* Reads FOLDER/manifest.json. BAD_DATA: it is none, or damaged, or of a later version; FAILED: it
  * cannot be read. After an error nothing has to be released. */
 enum status manifest_read(struct manifest *manifest, const char *folder, struct error *err);
+/* The same for a manifest that stands in a file of another kind; `where` begins its errors. */
+enum status manifest_parse(struct manifest *manifest, const char *where, const char *text,
+                           struct error *err);
 void manifest_release(struct manifest *manifest); /* safe on {0} and twice */
 
 bool manifest_lists(const struct manifest *manifest, const char *file);

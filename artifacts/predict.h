@@ -11,6 +11,10 @@
  * CSV (RFC 4180): with labels the columns line, label, probability and p_LABEL for every label;
  * otherwise line and answer. JSONL: the same keys, but "probabilities", an object, for the p_LABEL.
  * `line` is where the row starts in the input. Rows keep their order.
+ *
+ * With a prompt table the rows may be of different tasks, which a column names; one batch then
+ * holds all of them. CSV: line, task, answer (the label, or the text) and probability, empty for a
+ * text. JSONL: as above, with "task".
  */
 #ifndef ARTIFACTS_PREDICT_H
 #define ARTIFACTS_PREDICT_H
@@ -19,6 +23,7 @@
 #include <stddef.h>
 
 #include "artifacts/recall.h"
+#include "artifacts/task_table.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "datasets/dataset.h"
@@ -26,7 +31,11 @@
 enum prediction_format { PREDICTION_CSV, PREDICTION_JSONL };
 
 struct predict_request {
-    const struct recalled *recalled; /* with its model */
+    /* What answers: an export, with its model; or a prompt table that is served. */
+    const struct recalled *recalled; /* or NULL */
+    struct task_table *tasks;        /* or NULL */
+    const char *task;                /* of the table, for all rows; or */
+    const char *task_column;         /* where each row names its own */
     const char *input;
     struct dataset_options reading; /* input, delimiter and on_bad_row are looked at */
     const char *output;             /* NULL: standard output; it or a pipe is not resumed */

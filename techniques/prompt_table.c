@@ -196,6 +196,17 @@ enum status prompt_table_write(const struct prompt_table *table, struct text *ou
     return status;
 }
 
+bool prompt_task_equal(const struct prompt_task *a, const struct prompt_task *b, int width)
+{
+    struct text one = {0}, other = {0};
+    put_task(&one, a, width);
+    put_task(&other, b, width);
+    bool equal = one.length == other.length && !memcmp(one.bytes, other.bytes, one.length);
+    text_release(&one);
+    text_release(&other);
+    return equal;
+}
+
 static bool write_all(FILE *file, const struct text *bytes)
 {
     return fwrite(bytes->bytes, 1, bytes->length, file) == bytes->length && !fflush(file) &&

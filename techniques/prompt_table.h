@@ -67,6 +67,9 @@ const struct prompt_task *prompt_table_find(const struct prompt_table *table, co
 enum status prompt_table_add(struct prompt_table *table, const char *name, struct adapted *adapted,
                              const char *about, struct error *err);
 
+/* Whether two tasks of tables of this width are the same, to the bit. */
+bool prompt_task_equal(const struct prompt_task *a, const struct prompt_task *b, int width);
+
 /* USAGE when there is none of this name; the sentence lists those there are. */
 enum status prompt_table_remove(struct prompt_table *table, const char *name, struct error *err);
 

@@ -118,10 +118,11 @@ static const struct row rows[] = {
      "prompt adapter "},
     {"linear_probe", "", data_choices, TASK_MULTIPLE_CHOICE, "adapter "},
     {"prompt_tuning", "num_virtual_tokens=3", data_two_labels, TASK_CLASSIFICATION,
-     "peft adapter "},
-    {"p_tuning", "num_virtual_tokens=3", data_two_labels, TASK_CLASSIFICATION, "peft adapter "},
+     "peft prompt-table adapter "},
+    {"p_tuning", "num_virtual_tokens=3", data_two_labels, TASK_CLASSIFICATION,
+     "peft prompt-table adapter "},
     {"p_tuning", "num_virtual_tokens=3;encoder_reparameterization_type=LSTM;encoder_hidden_size=8",
-     data_texts, TASK_GENERATION, "peft adapter "},
+     data_texts, TASK_GENERATION, "peft prompt-table adapter "},
     {"prefix_tuning", "num_virtual_tokens=3", data_seven_labels, TASK_CLASSIFICATION,
      "peft adapter "},
     {"prefix_tuning", "num_virtual_tokens=3;prefix_projection=true;init_weights=random",
@@ -152,7 +153,11 @@ static void export_row(struct bench *bench, struct shop *shop, const struct row 
 {
     struct error err;
     struct agreement agreement;
-    struct export_request request = shop_request(shop, format->name, bench->target);
+    char file[PATH];
+    snprintf(file, sizeof file, "%.255s/prompts", bench->folder);
+    const char *target = format->one_file ? file : bench->target;
+    struct export_request request = shop_request(shop, format->name, target);
+    request.task = "the task";
     request.replace = true;
     request.replay.examples += train_rows(row);
     request.replay.expected += train_rows(row);
@@ -164,6 +169,8 @@ static void export_row(struct bench *bench, struct shop *shop, const struct row 
     assert_int_equal(agreement.equal + agreement.close, agreement.count);
     if (!format->whole_model && agreement.largest > 1e-6)
         fail_msg("%s as %s: %g", row->technique, format->name, agreement.largest);
+    if (format->one_file)
+        assert_int_equal(remove(file), 0);
     assert_int_equal(entries(bench), 1);
 }
 

@@ -76,7 +76,8 @@ static int make_study(void **state)
     setenv("ADVISOR_MODEL", model, 1);
     setenv("ADVISOR_THREADS", "2", 1);
     assert_int_equal(chdir(bench.folder), 0);
-    must("recommend data.csv --techniques majority,few_shot,lora --budget 20s --study made --quiet "
+    must("recommend data.csv --techniques majority,few_shot,lora,prompt_tuning --budget 20s "
+         "--study made --quiet "
          "--no-progress -o report.txt");
     return 0;
 }
@@ -130,6 +131,48 @@ static void formats_and_paths(void **state)
     assert_int_equal(rename("moved.csv", "data.csv"), 0);
 }
 
+/* Two tasks in one table: by name, by a column, and what is refused. */
+static void prompt_tables(void **state)
+{
+    (void)state;
+    struct text said = {0};
+    must("export made prompt_tuning --format prompt-table -o desk.prompts --json -q");
+    slurp("stdout.txt", &said);
+    assert_non_null(strstr(said.bytes, "\"task\": \"data\""));
+    must("predict desk.prompts data.csv -o one.csv -q"); /* the only task */
+    refused(USAGE, "export made prompt_tuning --format prompt-table -o desk.prompts -q",
+            "a task \"data\" already; give --force");
+    must("export made prompt_tuning --format prompt-table -o desk.prompts --force -q");
+    must("export made prompt_tuning --format prompt-table -o desk.prompts --task-name other -q");
+    slurp("stdout.txt", &said);
+    assert_non_null(strstr(said.bytes, "task other, for `advisor predict desk.prompts"));
+    assert_non_null(strstr(said.bytes, "labels equal"));
+    must("predict desk.prompts data.csv --task-name data -o two.csv -q");
+    struct text one = {0};
+    slurp("one.csv", &one);
+    slurp("two.csv", &said);
+    assert_string_equal(said.bytes, one.bytes);
+    bench_write("mixed.csv", "text,task\na b,data\nc d,other\n");
+    must("predict desk.prompts mixed.csv --task-column task -q");
+    slurp("stdout.txt", &said);
+    assert_int_equal(strncmp(said.bytes, "line,task,answer,probability\r\n2,data,", 37), 0);
+    refused(USAGE, "predict desk.prompts data.csv -q", "holds 2 tasks (data, other)");
+    refused(USAGE, "predict desk.prompts data.csv --task-name x -q", "expected one of: data, ot");
+    refused(USAGE, "predict desk.prompts data.csv --task-name data --task-column task -q",
+            "contradict each other");
+    refused(USAGE, "predict desk.prompts mixed.csv --task-column kind -q", "kind");
+    bench_write("mixed.csv", "text,task\na b,data\nc d,\n");
+    refused(BAD_DATA, "predict desk.prompts mixed.csv --task-column task -q", "mixed.csv:3: ");
+    must("predict desk.prompts mixed.csv --task-column task --on-bad-row skip -q");
+    refused(USAGE, "export made prompt_tuning -o x --task-name y -q", "expected --format prompt-");
+    refused(USAGE, "export made lora --format prompt-table -o x -q", "expected one of peft, gguf");
+    refused(USAGE, "export made prompt_tuning --format prompt-table -o data.csv --force -q",
+            "not a sound prompt table");
+    refused(USAGE, "export made prompt_tuning --format prompt-table -q", "--output FILE");
+    text_release(&said);
+    text_release(&one);
+}
+
 static void says_what_is_wrong(void **state)
 {
     (void)state;
@@ -156,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exports_and_predicts),
         cmocka_unit_test(formats_and_paths),
+        cmocka_unit_test(prompt_tables),
         cmocka_unit_test(says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, make_study, remove_study);

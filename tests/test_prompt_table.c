@@ -141,7 +141,7 @@ static void test_malformed(void **state)
         {8, 1, "the SHA-256 of a model"},
         {8, UINT32_MAX, "the SHA-256 of a model"},
         {12, 0, "the width of the embeddings"},
-        {12, 1, "the name of a task"}, /* what follows is out of step */
+        {12, 1, "where the task came from"}, /* what follows is out of step */
         {12, 3, "byte 109: not a sound"},
         {12, 1U << 30, "the width of the embeddings"},
         {16, 1, "byte 101: not a sound prompt table; expected the end of the table"},
