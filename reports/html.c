@@ -43,6 +43,22 @@ static bool has_forecast(const struct report *report)
     return false;
 }
 
+/* Where another technique is expected to win. */
+static void write_winner_changes(const struct report *report, struct text *out)
+{
+    for (size_t i = 0; i < report->winner_change_count; i++) {
+        const struct winner_change *change = &report->winner_changes[i];
+        text_add(out, i ? "<li>" : "<ul class=\"changes\">\n<li>");
+        html_user(out, change->technique);
+        text_add(out, " would overtake ");
+        html_user(out, report->technique ? report->technique : "");
+        text_add(out, " with about ");
+        human_count(out, measured(change->examples));
+        text_printf(out, " training examples (probability %.2g)</li>\n", change->probability);
+    }
+    text_add(out, report->winner_change_count ? "</ul>\n" : "");
+}
+
 static void write_curves(const struct report *report, struct text *out)
 {
     text_add(out, "<figure>\n");
@@ -54,6 +70,7 @@ static void write_curves(const struct report *report, struct text *out)
         text_add(out, " Dashed lines go on where the curve is expected, the band around them is "
                       "the interval of that forecast.");
     text_add(out, "</figcaption>\n</figure>\n");
+    write_winner_changes(report, out);
 }
 
 static void write_lifetime(const struct report *report, struct text *out)

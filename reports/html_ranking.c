@@ -317,8 +317,14 @@ void html_rules(const struct report *report, struct text *out)
             html_cell(out, "", reason->source);
             text_printf(out,
                         "<td><span class=\"verdict %s\"><span aria-hidden=\"true\">%s</span> "
-                        "%s</span></td></tr>\n",
+                        "%s</span>",
                         verdict, signs[reason->verdict], verdict);
+            if (reason->evidence && *reason->evidence) {
+                text_add(out, " <small>");
+                html_user(out, reason->evidence);
+                text_add(out, "</small>");
+            }
+            text_add(out, "</td></tr>\n");
         }
     }
     html_table_end(out);

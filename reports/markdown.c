@@ -74,6 +74,32 @@ static void add_warnings(const struct report *report, struct text *out)
     text_add(out, report->warning_count ? "\n" : "");
 }
 
+/* What a reviewer would want to know of other sizes: the target, and who would win then. */
+static void add_outlook(const struct report *report, struct text *out)
+{
+    const struct ranked *chosen = report_ranked(report, report->technique);
+    size_t start = out->length;
+    if (chosen && chosen->forecast.count && chosen->forecast.examples_to_target.known &&
+        chosen->forecast.examples_to_target.value > (double)chosen->examples) {
+        text_add(out, "- Forecast: ");
+        markdown_add_code(out, chosen->technique);
+        text_add(out, " reaches the target with about ");
+        human_count(out, chosen->forecast.examples_to_target);
+        text_add(out, " training examples\n");
+    }
+    for (size_t i = 0; i < report->winner_change_count; i++) {
+        const struct winner_change *change = &report->winner_changes[i];
+        text_add(out, "- Forecast: ");
+        markdown_add_code(out, change->technique);
+        text_add(out, " would overtake ");
+        markdown_add_code(out, report->technique ? report->technique : "");
+        text_add(out, " with about ");
+        human_count(out, measured(change->examples));
+        text_printf(out, " training examples (probability %.2g)\n", change->probability);
+    }
+    text_add(out, out->length > start ? "\n" : "");
+}
+
 void write_markdown_report(const struct report *report, struct report_style style, struct text *out)
 {
     (void)style;
@@ -89,6 +115,7 @@ void write_markdown_report(const struct report *report, struct report_style styl
     }
     text_add(out, report->reason_count ? "\n\n" : "");
     add_table(report, out);
+    add_outlook(report, out);
     add_warnings(report, out);
     add_facts(report, out);
 }

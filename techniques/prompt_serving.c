@@ -71,18 +71,18 @@ static enum status take_tokens(struct adapted *adapted, const struct material *m
     return OK;
 }
 
-static const struct technique serving = {
-    .name = "prompt_table",
-    .family = "prompt_learning",
-    .summary = "virtual tokens out of a prompt table",
-    .needs = NEEDS_MODEL,
-    .prompt = read_prompt,
-    .attach = take_tokens,
-};
-
 static enum status serve(struct prompt_server *server, const struct prompt_task *task,
                          struct error *err)
 {
+    /* No technique that anyone could choose: what makes the prompt and the rows for a task. */
+    static const struct technique serving = {
+        .name = "prompt_table",
+        .family = "prompt_learning",
+        .summary = "virtual tokens out of a prompt table",
+        .needs = NEEDS_MODEL,
+        .prompt = read_prompt,
+        .attach = take_tokens,
+    };
     struct arena *arena = &server->arena;
     struct served *served = &server->served[server->count];
     struct label *labels = arena_zalloc(arena, (task->label_count + 1) * sizeof *labels);

@@ -205,7 +205,8 @@ static inline void made_rules(struct made_study *s)
 {
     struct reason *reasons = arena_alloc(s->arena, 3 * sizeof *reasons);
     const char *text = s->hostile ? made_script : "low-rank updates need few examples";
-    reasons[0] = (struct reason){"R09", "Hu et al. 2021", text, VERDICT_CONFIRMED, ""};
+    const char *evidence = s->hostile ? made_script : "0.889 against 0.806 of few_shot";
+    reasons[0] = (struct reason){"R09", "Hu et al. 2021", text, VERDICT_CONFIRMED, evidence};
     reasons[1] = (struct reason){"R17", "Biderman et al. 2024",
                                  "changing all weights forgets more than low-rank updates do",
                                  VERDICT_UNTESTED, ""};
@@ -314,6 +315,9 @@ static inline void made_facts(struct made_study *s)
 /* Rows of what was not measured come last. */
 static inline void made_rest(struct made_study *s)
 {
+    static const struct winner_change changes[] = {{"full_finetune", 4096, 0.87}};
+    s->report.winner_changes = changes;
+    s->report.winner_change_count = 1;
     s->rows[MADE] =
         (struct ranked){.rank = MADE + 1,
                         .technique = "bitfit",

@@ -342,10 +342,36 @@ static void test_every_page(void **state)
     }
 }
 
+/* What is easily left out of a page: each in its section of the rich one. */
+static void test_says_what_json_says(void **state)
+{
+    (void)state;
+    static const char *const parts[][2] = {
+        {"id=\"curves\"", " would overtake "},
+        {"id=\"curves\"", " with about 4.1k training examples (probability 0.87)"},
+        {"id=\"rules\"", "0.61 against 0.58 of lora"},
+        {"id=\"rules\"", "0.889 against 0.806 of few_shot"},
+        {"id=\"lifetime\"", "cheaper than lora"},
+    };
+    struct place place;
+    place_enter(&place);
+    struct text page = make_page(&place, 0);
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        const char *section = strstr(text_string(&page), parts[i][0]);
+        const char *end = section ? strstr(section, "</section>") : NULL;
+        const char *found = section ? strstr(section, parts[i][1]) : NULL;
+        if (!found || found > end)
+            fail_msg("%s: no \"%s\"", parts[i][0], parts[i][1]);
+    }
+    text_release(&page);
+    place_leave(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_page),
+        cmocka_unit_test(test_says_what_json_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
