@@ -13,6 +13,7 @@
 #include "advisor/reading.h"
 #include "advisor/reopen.h"
 #include "model/blas.h"
+#include "reports/writer.h"
 
 struct blessing {
     const struct options *options;
@@ -218,22 +219,48 @@ static enum status write_all(struct blessing *b, struct error *err)
     return status;
 }
 
-static enum status say(const struct blessing *b, struct error *err)
+static void describe(const struct blessing *b, struct text *out)
 {
     const struct baseline *baseline = &b->baseline;
+    bool named = strcmp(b->path, BASELINE_FILE) != 0;
+    text_printf(out, "Blessed %s: %s %.3f [%.3f, %.3f] on %zu examples.\n", baseline->technique,
+                baseline->metric, baseline->value, baseline->low, baseline->high,
+                baseline->answer_count);
+    text_printf(out, "Commit %s", b->path);
+    if (baseline->artifact_file)
+        text_printf(out, " and, beside it, %s", baseline->artifact_file);
+    text_printf(out, "; `advisor check%s%s` compares with it.\n", named ? " " : "",
+                named ? b->path : "");
+}
+
+static void describe_json(const struct blessing *b, struct text *out)
+{
+    const struct baseline *baseline = &b->baseline;
+    struct writer w = writer_begin(out);
+    write_object(&w, NULL);
+    write_integer(&w, "schema", 1);
+    write_string(&w, "baseline", b->path);
+    write_string(&w, "artifact", baseline->artifact_file);
+    write_string(&w, "technique", baseline->technique);
+    write_string(&w, "metric_name", baseline->metric);
+    write_number(&w, "metric", baseline->value);
+    write_number(&w, "low", baseline->low);
+    write_number(&w, "high", baseline->high);
+    write_integer(&w, "examples", (int64_t)baseline->answer_count);
+    write_object_end(&w);
+    writer_end(&w);
+}
+
+static enum status say(const struct blessing *b, struct error *err)
+{
     struct options options = *b->options;
     struct text out = {0};
     options.output = NULL;
-    text_printf(&out, "Blessed %s: %s %.3f [%.3f, %.3f] on %zu examples.\n", baseline->technique,
-                baseline->metric, baseline->value, baseline->low, baseline->high,
-                baseline->answer_count);
-    text_printf(&out, "Commit %s", b->path);
-    if (baseline->artifact_file)
-        text_printf(&out, " and, beside it, %s", baseline->artifact_file);
-    text_printf(&out, "; `advisor check%s%s` compares with it.\n",
-                strcmp(b->path, BASELINE_FILE) != 0 ? " " : "",
-                strcmp(b->path, BASELINE_FILE) != 0 ? b->path : "");
-    enum status status = options.quiet ? OK : output_write(&options, &out, err);
+    if (options.format_name && !strcmp(options.format_name, "json"))
+        describe_json(b, &out);
+    else
+        describe(b, &out);
+    enum status status = output_write(&options, &out, err);
     text_release(&out);
     return status;
 }

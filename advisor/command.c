@@ -37,9 +37,9 @@ static const char *const advise_options[] = {
     "rationale",  "delimiter",   "label-names", "on-bad-row", "model",      "threads", "seed",
     "format",     "json",        "output",      "color",      "quiet",      "verbose", NULL};
 
-static const char *const bless_options[] = {"data",   "test",    "model", "threads",
-                                            "output", "force",   "color", "no-progress",
-                                            "quiet",  "verbose", NULL};
+static const char *const bless_options[] = {"data",  "test",    "model", "threads", "output",
+                                            "force", "format",  "json",  "color",   "no-progress",
+                                            "quiet", "verbose", NULL};
 
 static const char *const check_options[] = {
     "margin", "slice", "shared",      "technique", "set",     "artifact", "data",
@@ -170,6 +170,8 @@ static const struct command table[] = {
                  "  advisor bless study.db\n"
                  "  # Another technique, on examples of your own, in place of the old baseline\n"
                  "  advisor bless study.db lora --test golden.csv -o golden.json --force\n",
+     .formats = "text|json",
+     .format_help = "text or json, of what is said about it; default text",
      .options = bless_options,
      .run = bless_run},
     {.name = "check",

@@ -729,9 +729,9 @@ static const struct option table[] = {
     {.name = "format",
      .argument = "NAME",
      .group = OUTPUT,
-     .help = "form of the result (see `advisor list formats`; check, export and predict have their "
-             "own); "
-             "default text",
+     .help =
+         "form of the result (see `advisor list formats`; bless, check, export and predict have "
+         "their own); default text",
      .read = read_format},
     {.name = "json", .group = OUTPUT, .help = "the same as --format json", .read = read_json},
     {.name = "output",
