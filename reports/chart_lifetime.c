@@ -134,11 +134,32 @@ static void draw_requests(struct chart *chart)
     text_release(&label);
 }
 
+static bool is_drawn(const struct chart *chart, struct break_even point)
+{
+    return crosses(point) && point.requests >= chart->x.low && point.requests <= chart->x.high;
+}
+
+/* Techniques that cost nearly the same cross at nearly the same place: one ring says it for all. */
+static bool has_ring(const struct chart *chart, const struct ranked *ranked,
+                     const struct ranked *reference)
+{
+    enum { CLOSE = 8 };
+    double x = axis_at(&chart->x, break_even_of(ranked, reference).requests);
+    for (const struct ranked *other = chart->report->ranking; other < ranked; other++) {
+        if (!has_lifetime_cost(other) || other == reference)
+            continue;
+        struct break_even point = break_even_of(other, reference);
+        if (is_drawn(chart, point) && fabs(axis_at(&chart->x, point.requests) - x) < CLOSE)
+            return true;
+    }
+    return false;
+}
+
 static void draw_break_even(struct chart *chart, const struct ranked *ranked,
                             const struct ranked *reference, struct placer *placer)
 {
     struct break_even point = break_even_of(ranked, reference);
-    if (!crosses(point) || point.requests < chart->x.low || point.requests > chart->x.high)
+    if (!is_drawn(chart, point) || has_ring(chart, ranked, reference))
         return;
     struct text label = {0};
     struct point at = chart_point(chart, point.requests, cost_at(ranked, point.requests));

@@ -35,12 +35,12 @@ static void write_pareto(const struct report *report, struct text *out)
                 report->dev_used);
 }
 
-static bool has_forecast(const struct report *report)
+static const struct ranked *any_forecast(const struct report *report)
 {
     for (size_t i = 0; i < report->ranking_count; i++)
         if (report->ranking[i].forecast.count)
-            return true;
-    return false;
+            return &report->ranking[i];
+    return NULL;
 }
 
 /* Where another technique is expected to win. */
@@ -66,9 +66,12 @@ static void write_curves(const struct report *report, struct text *out)
     chart_curves(report, true, out);
     text_add(out, "<figcaption>Each mark is a measured trial with its 95&nbsp;% interval; level "
                   "lines are techniques that do not train.");
-    if (has_forecast(report))
-        text_add(out, " Dashed lines go on where the curve is expected, the band around them is "
-                      "the interval of that forecast.");
+    const struct ranked *ranked = any_forecast(report);
+    if (ranked)
+        text_printf(out,
+                    " Dashed lines go on where the curve is expected, the band around them is the "
+                    "%.0f&nbsp;%% interval of that forecast.",
+                    100 * ranked->forecast.level);
     text_add(out, "</figcaption>\n</figure>\n");
     write_winner_changes(report, out);
 }
