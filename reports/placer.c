@@ -40,7 +40,7 @@ static double badness(const struct placer *placer, const struct box *box)
 /* A label beside, above or below a mark, `distance` from it in direction (dx, dy). */
 static struct box beside(struct point mark, double distance, double width, double dx, double dy)
 {
-    const double height = SVG_LETTER_HEIGHT + 1;
+    const double height = SVG_LETTER_HEIGHT + 2;
     struct box box = {.width = width, .height = height};
     box.x = mark.x + dx * distance + (dx < 0 ? -width : dx > 0 ? 0 : -width / 2);
     box.y = mark.y + dy * distance - height / 2 + (dx == 0 ? dy * height / 2 : 0);
@@ -52,7 +52,7 @@ struct box placer_find(struct placer *placer, struct point mark, double radius, 
     static const struct point directions[] = {{1, 0},     {-1, 0},   {1, -0.8},  {1, 0.8},
                                               {-1, -0.8}, {-1, 0.8}, {0, -1},    {0, 1},
                                               {0.5, -1},  {0.5, 1},  {-0.5, -1}, {-0.5, 1}};
-    static const double distances[] = {4, 10, 18, 28, 40, 56};
+    static const double distances[] = {4, 10, 18, 28, 40, 56, 76, 100};
     struct box best = {0};
     double least = INFINITY;
     for (size_t d = 0; d < sizeof distances / sizeof *distances; d++) {
