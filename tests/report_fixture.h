@@ -249,8 +249,8 @@ static inline void made_facts(struct made_study *s)
     static const size_t counts[MADE_CLASSES] = {212, 151, 118, 104, 73, 50, 42};
     static const char *const reasons[] = {
         "lora reaches accuracy 0.889 [0.835, 0.927] on 180 development examples.",
-        "It is the cheapest of those that reach the target of 0.85 with a probability of at least "
-        "0.8.",
+        ("It is the cheapest of those that reach the target of 0.85 with a probability of at "
+         "least 0.8."),
         "On 180 development examples it cannot be told apart from: full_finetune, adapter.",
         "Always giving the most frequent answer reaches 0.278."};
     static const char *const warnings[] = {
