@@ -2,12 +2,13 @@
  *
  * The settings tried, one trial a row; declared in reports/html_parts.h.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "reports/html_parts.h"
 #include "reports/human.h"
 
-enum { SETTING_COLUMNS = 400, REASON_COLUMNS = 200 };
+enum { SETTING_COLUMNS = 400, SUMMARY_COLUMNS = 40, REASON_COLUMNS = 200 };
 
 bool html_has_trials(const struct report *report)
 {
@@ -47,19 +48,37 @@ static void add_result(const struct trial_record *trial, struct text *out)
     text_release(&cell);
 }
 
+/* What tells the trials of a technique apart at a glance, as it stands in the setting. */
+static void add_summary(const char *setting, struct text *out)
+{
+    static const char rate[] = "\"learning_rate\":";
+    const char *value = strstr(setting, rate);
+    if (!value) {
+        text_add(out, "all of it");
+        return;
+    }
+    value += strlen(rate);
+    char number[SUMMARY_COLUMNS];
+    snprintf(number, sizeof number, "%.*s", (int)strcspn(value, ",}"), value);
+    text_add(out, "learning_rate ");
+    html_user(out, number);
+}
+
 /* `{"a":1,"b":"x"}` as "a 1, b x" would be nicer to read and worse to copy: it stays JSON, with
- * places where a line may end. */
+ * places where a line may end, and folded away. */
 static void add_setting(const char *setting, struct text *out)
 {
     struct text plain = {0};
-    text_add(out, "<td class=\"setting\"><code>");
+    text_add(out, "<td class=\"setting\"><details><summary>");
+    add_summary(setting, out);
+    text_add(out, "</summary><code>");
     html_user_cut(&plain, setting, SETTING_COLUMNS);
     for (const char *at = text_string(&plain); *at; at++) {
         text_append(out, at, 1);
         if (*at == ',')
             text_add(out, "<wbr>");
     }
-    text_add(out, "</code>");
+    text_add(out, "</code></details>");
     text_release(&plain);
 }
 
@@ -81,7 +100,6 @@ static void add_trial(const struct report *report, const struct trial_record *tr
     add_result(trial, out);
     add_setting(trial->key.setting, out);
     if (trial->reason && *trial->reason) {
-        text_add(out, "<br>");
         html_user_cut(out, trial->reason, REASON_COLUMNS);
     }
     text_add(out, "</td></tr>\n");

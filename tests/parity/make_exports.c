@@ -54,7 +54,7 @@ static const struct row rows[] = {
     {"base-f32", "lora", "", 0, WEIGHTS_F32, {"merged-gguf"}}, /* nothing is added to the weights */
     {"ia3", "ia3", "target_modules=q_proj,k_proj,v_proj,down_proj", 0.2, WEIGHTS_F16, {"peft"}},
     {"prompt", "prompt_tuning", "num_virtual_tokens=8", 0.5, WEIGHTS_F16, {"peft"}},
-    {"p", "p_tuning", "num_virtual_tokens=8;encoder_hidden_size=32", 0.5, WEIGHTS_F16, {"peft"}},
+    {"p", "p_tuning", "num_virtual_tokens=8;encoder_hidden_size=32", 2, WEIGHTS_F16, {"peft"}},
     {"prefix", "prefix_tuning", "num_virtual_tokens=8", 0.2, WEIGHTS_F16, {"peft"}},
     {"few_shot", "few_shot", "k=3", 0, WEIGHTS_F16, {"prompt"}},
 };
