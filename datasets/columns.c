@@ -5,31 +5,20 @@
 #include <string.h>
 
 #include "datasets/excerpt.h"
+#include "datasets/names.h"
 
-enum { LISTED_NAMES = 12 };
+enum { LISTED_NAMES = 12, DOUBTS = 8 };
 
 /* A role that a column can have, the names it goes by, and the option that settles it. */
 struct role {
     const char *what;
     const char *option;
-    const char *const *names; /* ends with NULL */
+    const struct known_name *names;
 };
 
-static const struct role input_role = {"input", "--input",
-                                       (const char *const[]){"text", "sentence", "input", "prompt",
-                                                             "question", "review", "content",
-                                                             NULL}};
-static const struct role target_role = {
-    "target", "--label",
-    (const char *const[]){"label", "output", "completion", "answer", "target", "response", NULL}};
-static const struct role rationale_role = {"rationale", "--rationale",
-                                           (const char *const[]){"rationale", "explanation",
-                                                                 "reasoning", "chain_of_thought",
-                                                                 "solution", NULL}};
-static const char *const input_pairs[][2] = {{"premise", "hypothesis"},
-                                             {"sentence1", "sentence2"},
-                                             {"question1", "question2"},
-                                             {"text_a", "text_b"}};
+static const struct role input_role = {"input", "--input", names_of_input};
+static const struct role target_role = {"target", "--label", names_of_target};
+static const struct role rationale_role = {"rationale", "--rationale", names_of_rationale};
 
 /* What one search works on. */
 struct search {
@@ -38,28 +27,10 @@ struct search {
     size_t count;
 };
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
-}
-
-/* Equal but for ASCII case and for spaces around `name`. */
-static bool is_called(const char *name, const char *known)
-{
-    while (*name == ' ')
-        name++;
-    for (; *known; known++, name++)
-        if (lower(*name) != *known)
-            return false;
-    while (*name == ' ')
-        name++;
-    return *name == '\0';
-}
-
 static const char *find_called(const struct search *search, const char *known)
 {
     for (size_t i = 0; i < search->count; i++)
-        if (is_called(search->names[i], known))
+        if (name_is(search->names[i], known))
             return search->names[i];
     return NULL;
 }
@@ -107,13 +78,26 @@ static enum status report_absent(const struct search *search, const struct role 
     return status;
 }
 
+/* What could fill a role: one column, or two that are one input together. */
+struct candidate {
+    const char *first;
+    const char *second; /* NULL: none */
+};
+
 static enum status report_ambiguous(const struct search *search, const struct role *role,
-                                    const char *one, const char *other, struct error *err)
+                                    const struct candidate *candidates, size_t count,
+                                    struct error *err)
 {
     struct text sentence = {0};
     struct text remedy = {0};
-    text_printf(&sentence, "both %s and %s could be the %s", excerpt_string(one).text,
-                excerpt_string(other).text, role->what);
+    text_add(&sentence, count == 2 ? "both " : "each of ");
+    for (size_t i = 0; i < count; i++) {
+        text_add(&sentence, i == 0 ? "" : i + 1 == count ? " and " : ", ");
+        text_add(&sentence, excerpt_string(candidates[i].first).text);
+        if (candidates[i].second)
+            text_printf(&sentence, " with %s", excerpt_string(candidates[i].second).text);
+    }
+    text_printf(&sentence, " could be the %s", role->what);
     text_printf(&remedy, "Say which one with %s NAME%s.", role->option,
                 role == &rationale_role ? " (\"\" for none)" : "");
     enum status status =
@@ -157,46 +141,192 @@ static bool is_among(const char *name, const char *const *names, size_t count)
     return false;
 }
 
+/* The columns that go by a name of this rank and are not taken. */
+static size_t list_called(const struct search *search, const struct role *role, int rank,
+                          const char *const *taken, size_t taken_count,
+                          struct candidate found[DOUBTS])
+{
+    size_t count = 0;
+    for (const struct known_name *known = role->names; known->name; known++)
+        for (size_t i = 0; i < search->count && count < DOUBTS && known->rank == rank; i++)
+            if (name_is(search->names[i], known->name) &&
+                !is_among(search->names[i], taken, taken_count))
+                found[count++] = (struct candidate){search->names[i], NULL};
+    return count;
+}
+
 /* The one column that goes by a name of this role and is not taken; NULL when there is none. */
 static enum status find_one(const struct search *search, const struct role *role,
                             const char *const *taken, size_t taken_count, const char **found,
                             struct error *err)
 {
-    for (const char *const *known = role->names; *known; known++) {
-        const char *one = find_called(search, *known);
-        if (!one || is_among(one, taken, taken_count))
-            continue;
-        if (*found)
-            return report_ambiguous(search, role, *found, one, err);
-        *found = one;
+    struct candidate candidates[DOUBTS];
+    for (int rank = 1; rank <= NAME_RANKS; rank++) {
+        size_t count = list_called(search, role, rank, taken, taken_count, candidates);
+        if (count > 1)
+            return report_ambiguous(search, role, candidates, count, err);
+        if (count == 1) {
+            *found = candidates[0].first;
+            return OK;
+        }
     }
     return OK;
+}
+
+/* The pairs of this rank that are there, and the single columns that are in none of them. */
+static size_t list_inputs(const struct search *search, int rank, const char *taken,
+                          struct candidate found[DOUBTS])
+{
+    const char *used[2 * DOUBTS + 1] = {taken};
+    size_t used_count = 1, count = 0;
+    for (const struct known_pair *pair = name_pairs; pair->first && count < DOUBTS; pair++) {
+        const char *first = find_called(search, pair->first);
+        const char *second = find_called(search, pair->second);
+        if (pair->rank != rank || !first || !second || is_among(first, &taken, 1) ||
+            is_among(second, &taken, 1))
+            continue;
+        found[count++] = (struct candidate){first, second};
+        used[used_count++] = first;
+        used[used_count++] = second;
+    }
+    struct candidate singles[DOUBTS];
+    size_t single_count = list_called(search, &input_role, rank, used, used_count, singles);
+    /* Single columns come first in a message, as the names that are most usual. */
+    size_t room = DOUBTS - count < single_count ? DOUBTS - count : single_count;
+    memmove(found + room, found, count * sizeof *found);
+    memcpy(found, singles, room * sizeof *singles);
+    return count + room;
+}
+
+/* Whether a header looks like a row of data. */
+static bool looks_like_data(const struct search *search)
+{
+    for (size_t i = 0; i < search->count; i++) {
+        size_t words = 1;
+        for (const char *c = search->names[i]; *c; c++)
+            words += *c == ' ';
+        if (words > 5)
+            return true;
+    }
+    return false;
 }
 
 static enum status find_inputs(const struct search *search, const char *taken,
                                struct columns *columns, struct error *err)
 {
-    const char *single = NULL;
-    enum status status = find_one(search, &input_role, &taken, 1, &single, err);
-    if (status)
-        return status;
-    if (single)
-        columns->inputs[columns->input_count++] = single;
-    for (size_t i = 0; i < sizeof input_pairs / sizeof *input_pairs; i++) {
-        const char *first = find_called(search, input_pairs[i][0]);
-        const char *second = find_called(search, input_pairs[i][1]);
-        if (!first || !second)
+    struct candidate found[DOUBTS];
+    for (int rank = 1; rank <= NAME_RANKS; rank++) {
+        size_t count = list_inputs(search, rank, taken, found);
+        if (count > 1)
+            return report_ambiguous(search, &input_role, found, count, err);
+        if (count == 0)
             continue;
-        if (columns->input_count)
-            return report_ambiguous(search, &input_role, columns->inputs[0], first, err);
-        columns->inputs[columns->input_count++] = first;
-        columns->inputs[columns->input_count++] = second;
-    }
-    if (columns->input_count)
+        columns->inputs[columns->input_count++] = found[0].first;
+        if (found[0].second)
+            columns->inputs[columns->input_count++] = found[0].second;
         return OK;
+    }
+    if (looks_like_data(search))
+        return report(search, BAD_DATA, "no column has a name known for an input",
+                      "The first line looks like data: put a line with the names of the columns "
+                      "in front of it, such as text,label.",
+                      err);
     return report(search, BAD_DATA, "no column has a name known for an input",
                   "Name the input with --input NAME and the target with --label NAME.", err);
 }
+
+/* ---- Choices -------------------------------------------------------------------------------- */
+
+static const char *find_choice_list(const struct search *search)
+{
+    for (size_t i = 0; i < search->count; i++)
+        if (name_is_choice_list(search->names[i]))
+            return search->names[i];
+    return NULL;
+}
+
+/* Adds the columns that hold the choices, where there are any beside the input found. */
+static enum status add_choices(const struct search *search, const char *target,
+                               struct columns *columns, struct error *err)
+{
+    const char *found[CHOICES_MOST + 1];
+    size_t count = 0;
+    found[0] = find_choice_list(search);
+    if (found[0])
+        count = 1;
+    else
+        count = names_of_choices(search->names, search->count, found, CHOICES_MOST + 1);
+    for (size_t i = 0; i < count; i++)
+        if ((target && strcmp(found[i], target) == 0) ||
+            is_among(found[i], columns->inputs, columns->input_count))
+            return OK;
+    if (count > CHOICES_MOST)
+        return error_set(err, BAD_DATA,
+                         "%s: there are more than %d columns of choices, from %s on, and at most "
+                         "%d (A to J) are read; name the columns of the input with --input.",
+                         search->where, CHOICES_MOST, excerpt_string(found[0]).text, CHOICES_MOST);
+    for (size_t i = 0; i < count; i++)
+        columns->inputs[columns->input_count++] = found[i];
+    return OK;
+}
+
+/* How many columns at the end are one choice each. */
+static size_t count_spread(const struct columns *columns)
+{
+    const char *found[INPUT_COLUMNS];
+    for (size_t from = 1; from + 2 <= columns->input_count; from++) {
+        size_t rest = columns->input_count - from;
+        const char *const *tail = columns->inputs + from;
+        bool same = names_of_choices(tail, rest, found, INPUT_COLUMNS) == rest;
+        for (size_t i = 0; i < rest && same; i++)
+            same = strcmp(found[i], tail[i]) == 0;
+        if (same && rest <= CHOICES_MOST)
+            return rest;
+    }
+    return 0;
+}
+
+/* Tells texts from choices among the inputs, whoever named them. */
+static void mark_choices(struct columns *columns)
+{
+    size_t count = columns->input_count;
+    columns->text_count = count;
+    if (columns->shape != SHAPE_COLUMNS || count < 2)
+        return;
+    size_t spread = count_spread(columns);
+    if (spread) {
+        columns->choices = CHOICES_SPREAD;
+        columns->text_count = count - spread;
+    } else if (name_is_choice_list(columns->inputs[count - 1])) {
+        columns->choices = CHOICES_LISTED;
+        columns->text_count = count - 1;
+    }
+}
+
+void columns_settle_choices(struct columns *columns, bool list)
+{
+    size_t count = columns->input_count;
+    if (columns->choices == CHOICES_LISTED && !list && !columns->choices_given) {
+        columns->choices = CHOICES_ABSENT;
+        columns->input_count--;
+    } else if (columns->choices == CHOICES_ABSENT && list && columns->choices_given && count > 1) {
+        columns->choices = CHOICES_LISTED;
+        columns->text_count = count - 1;
+    }
+}
+
+/* Which values a row may lack, where the texts are a pair that is known. */
+static void mark_missing(struct columns *columns)
+{
+    for (const struct known_pair *pair = name_pairs; pair->first; pair++)
+        if (columns->shape == SHAPE_COLUMNS && columns->text_count == 2 &&
+            name_is(columns->inputs[0], pair->first) && name_is(columns->inputs[1], pair->second)) {
+            columns->one_missing = pair->needs == NEEDS_ONE;
+            columns->first_missing = pair->needs == NEEDS_SECOND;
+        }
+}
+
+/* ---- The columns of a file ------------------------------------------------------------------ */
 
 /* Alpaca: an instruction, and an input or context that may be missing. */
 static bool find_instruction(const struct search *search, struct columns *columns)
@@ -233,6 +363,32 @@ static const char *wish_of(const struct search *search, const char *option, cons
     return option ? option : like && has_all(search, like) ? like : NULL;
 }
 
+/* Takes the column that spells out the classes instead of the one with their numbers. */
+static void prefer_names(const struct search *search, struct columns *columns)
+{
+    for (size_t i = 0; i < search->count; i++)
+        if (name_spells_out(search->names[i], columns->target) &&
+            !is_among(search->names[i], columns->inputs, columns->input_count)) {
+            columns->coded = columns->target;
+            columns->target = search->names[i];
+            return;
+        }
+}
+
+/* A column called target beside an opinion is mostly what the opinion is about. */
+static enum status check_aspect(const struct search *search, const struct columns *columns,
+                                struct error *err)
+{
+    static const char *const opinions[] = {"stance", "sentiment", "polarity"};
+    for (size_t i = 0; i < sizeof opinions / sizeof *opinions; i++) {
+        const char *opinion = find_called(search, opinions[i]);
+        struct candidate found[] = {{columns->target, NULL}, {opinion, NULL}};
+        if (opinion && name_is(columns->target, "target"))
+            return report_ambiguous(search, &target_role, found, 2, err);
+    }
+    return OK;
+}
+
 static enum status find_target(const struct search *search, const struct dataset_options *options,
                                struct columns *columns, struct error *err)
 {
@@ -246,6 +402,10 @@ static enum status find_target(const struct search *search, const struct dataset
     }
     enum status status = find_one(search, &target_role, columns->inputs, columns->input_count,
                                   &columns->target, err);
+    if (status == OK && columns->target) {
+        prefer_names(search, columns);
+        status = check_aspect(search, columns, err);
+    }
     if (status || columns->target)
         return status;
     return report(search, BAD_DATA, "no column has a name known for a target",
@@ -282,6 +442,16 @@ static enum status check_distinct(const struct search *search, const struct colu
     return OK;
 }
 
+static void copy_names(struct columns *columns, struct arena *arena)
+{
+    for (size_t i = 0; i < columns->input_count; i++)
+        columns->inputs[i] = arena_strdup(arena, columns->inputs[i]);
+    if (columns->target)
+        columns->target = arena_strdup(arena, columns->target);
+    if (columns->coded)
+        columns->coded = arena_strdup(arena, columns->coded);
+}
+
 enum status columns_find(const char *where, const char *const *names, size_t count,
                          const struct dataset_options *options, struct arena *arena,
                          struct columns *columns, struct error *err)
@@ -292,27 +462,29 @@ enum status columns_find(const char *where, const char *const *names, size_t cou
     const char *wish = wish_of(&search, options->input,
                                like && like->shape == SHAPE_COLUMNS ? like->input_column : NULL);
     enum status status = OK;
+    columns->choices_given = wish != NULL;
     if (wish)
         status = take_wish(&search, &input_role, wish, columns->inputs, INPUT_COLUMNS,
                            &columns->input_count, err);
     else if (!find_instruction(&search, columns))
         status = find_inputs(&search, options->target, columns, err);
+    if (!status && !wish && columns->shape == SHAPE_COLUMNS)
+        status = add_choices(&search, options->target, columns, err);
     if (!status)
         status = find_target(&search, options, columns, err);
     if (!status)
         status = check_distinct(&search, columns, err);
     if (status)
         return status;
-    for (size_t i = 0; i < columns->input_count; i++)
-        columns->inputs[i] = arena_strdup(arena, columns->inputs[i]);
-    if (columns->target)
-        columns->target = arena_strdup(arena, columns->target);
+    mark_choices(columns);
+    mark_missing(columns);
+    copy_names(columns, arena);
     return OK;
 }
 
 bool columns_is_instruction(const char *name)
 {
-    return is_called(name, "instruction");
+    return name_is(name, "instruction");
 }
 
 static bool is_missing(const char *value)
@@ -320,22 +492,30 @@ static bool is_missing(const char *value)
     return !value || value[strspn(value, " \t\r\n")] == '\0';
 }
 
+static bool may_be_missing(const struct columns *columns, size_t i)
+{
+    if (columns->shape == SHAPE_ALPACA)
+        return i > 0;
+    return columns->one_missing || (columns->first_missing && i == 0);
+}
+
 const char *columns_join(const struct columns *columns, const char *const *values, struct text *out)
 {
-    bool alpaca = columns->shape == SHAPE_ALPACA;
-    for (size_t i = 0; i < columns->input_count; i++) {
+    bool named = columns->shape != SHAPE_ALPACA && columns->text_count > 1;
+    size_t found = 0;
+    for (size_t i = 0; i < columns->text_count; i++) {
         bool missing = is_missing(values[i]);
-        if (missing && alpaca && i > 0)
+        if (missing && may_be_missing(columns, i))
             continue;
         if (missing)
             return columns->inputs[i];
-        if (i)
+        if (found++)
             text_add(out, "\n");
-        if (!alpaca && columns->input_count > 1)
+        if (named)
             text_printf(out, "%s: ", columns->inputs[i]);
         text_add(out, values[i]);
     }
-    return NULL;
+    return found ? NULL : columns->inputs[columns->text_count - 1];
 }
 
 const char *columns_input_names(const struct columns *columns, struct arena *arena)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which columns of a table, or keys of a JSON object, are the input, the target and the rationale.
- * The names that are known are listed in datasets/dataset.h.
+ * The names that are known are listed in datasets/names.c.
  */
 #ifndef DATASETS_COLUMNS_H
 #define DATASETS_COLUMNS_H
@@ -14,14 +14,27 @@
 #include "base/text.h"
 #include "datasets/dataset.h"
 
-enum { INPUT_COLUMNS = 8 }; /* the most that can be joined into one input */
+enum { INPUT_COLUMNS = 16 }; /* the most that can be joined into one input, choices included */
+
+/* Where the choices of a row stand. */
+enum choice_layout {
+    CHOICES_ABSENT,
+    CHOICES_LISTED, /* in the last input column */
+    CHOICES_SPREAD  /* in several columns at the end, one each */
+};
 
 struct columns {
     enum data_shape shape;             /* SHAPE_COLUMNS or SHAPE_ALPACA */
     const char *inputs[INPUT_COLUMNS]; /* Alpaca: the instruction first */
     size_t input_count;                /* 0 = not found yet */
-    const char *target;                /* NULL with options.inputs_only */
-    const char *rationale;             /* NULL = none */
+    size_t text_count;                 /* of them, the first ones; the rest are choices */
+    enum choice_layout choices;
+    bool choices_given;    /* the options name them, so they are not found by name alone */
+    bool one_missing;      /* a row may lack all but one of the texts */
+    bool first_missing;    /* a row may lack the first of the texts */
+    const char *target;    /* NULL with options.inputs_only */
+    const char *rationale; /* NULL = none */
+    const char *coded;     /* the column of numbers that the target spells out, or NULL */
 };
 
 /* Chooses the input and the target among the `count` names; `where` begins the messages
@@ -40,11 +53,15 @@ enum status columns_find_rationale(const char *where, const char *const *names, 
 /* Whether a column of this name makes a row Alpaca. */
 bool columns_is_instruction(const char *name);
 
-/* Appends the input made of one value per input column; NULL and white space are a missing value,
- * which only the second one of Alpaca may be. Returns the name of a value that is missing, else
- * NULL. */
+/* Appends the input made of one value per text column; NULL and white space are a missing value,
+ * which the second one of Alpaca may be, and others where `columns` says so. Returns the name of a
+ * value that is missing, else NULL. */
 const char *columns_join(const struct columns *columns, const char *const *values,
                          struct text *out);
+
+/* The first row with a value in the last input column has been seen: `list` says whether it is a
+ * list. Makes it the choices, or leaves out a column that only goes by their name. */
+void columns_settle_choices(struct columns *columns, bool list);
 
 /* The names of the input columns, joined by commas. */
 const char *columns_input_names(const struct columns *columns, struct arena *arena);

@@ -216,6 +216,8 @@ static enum status fill(struct rows *rows, const char *name, const char *bytes, 
         status = hash_bytes(bytes, size, dataset->sha256, err);
     if (!status)
         status = read_rows(rows, name, bytes, size, err);
+    if (!status)
+        status = rows_settle(rows, err);
     if (status)
         return status;
     hand_over(rows);

@@ -58,6 +58,16 @@ enum data_shape { SHAPE_COLUMNS, SHAPE_ALPACA, SHAPE_MESSAGES, SHAPE_CONVERSATIO
 const char *data_format_name(enum data_format format); /* "CSV", "TSV", "JSONL", "JSON" */
 const char *data_shape_name(enum data_shape shape);    /* "columns", "Alpaca", ... */
 
+/* How the targets of rows with choices say which one is right. */
+enum choice_key {
+    CHOICE_NONE,      /* there are no choices */
+    CHOICE_OWN_LABEL, /* by the label that the row gives it */
+    CHOICE_LETTER,
+    CHOICE_TEXT,
+    CHOICE_FROM_0, /* by its number */
+    CHOICE_FROM_1
+};
+
 struct example {
     const char *input;     /* never empty */
     const char *target;    /* never empty; NULL only with options.inputs_only */
@@ -88,6 +98,10 @@ struct dataset {
     const char *input_column; /* several are joined by commas; chat shapes: "messages" ... */
     const char *target_column;
     const char *rationale_column; /* NULL when there is none */
+    const char **unused_columns;  /* read by nobody, in the order of the file */
+    size_t unused_count;
+    enum choice_key choice_key; /* CHOICE_NONE also with inputs_only */
+    bool worked;                /* the targets were worked solutions, cut at "####" */
 
     struct example *examples; /* in the order of the file */
     size_t count;

@@ -11,6 +11,8 @@
 #include "datasets/jsonl.h"
 #include "datasets/rows.h"
 
+enum { MOST_NAMES = 64 };
+
 /* The keys of a record, as an array to be freed; they live as long as the record. */
 static const char **keys_of(const json_t *record, size_t *count)
 {
@@ -75,20 +77,35 @@ static enum data_shape shape_of(const struct rows *rows, const json_t *record)
     return shape;
 }
 
+static bool is_chat(enum data_shape shape)
+{
+    return shape == SHAPE_MESSAGES || shape == SHAPE_CONVERSATIONS;
+}
+
+/* Adds the keys of a record to the names, so that one which is not used can be told of. Those of
+ * the first records will do where there is no end of them. */
+static void add_names(struct rows *rows, const json_t *record)
+{
+    struct arena *arena = &rows->dataset->arena;
+    if (!rows->names)
+        rows->names = arena_alloc(arena, MOST_NAMES * sizeof *rows->names);
+    json_t *object = (json_t *)record; /* the iterator of jansson only reads */
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
+        const char *key = json_object_iter_key(at);
+        size_t i = 0;
+        while (i < rows->name_count && strcmp(rows->names[i], key) != 0)
+            i++;
+        if (i == rows->name_count && i < MOST_NAMES)
+            rows->names[rows->name_count++] = arena_strdup(arena, key);
+    }
+}
+
 static enum status take_first(struct rows *rows, size_t line, const json_t *record,
                               enum data_shape shape, struct error *err)
 {
     rows->first_line = line;
     rows->shape = shape;
-    if (shape == SHAPE_MESSAGES || shape == SHAPE_CONVERSATIONS)
-        return OK;
-    const char **keys = keys_of(record, &rows->name_count);
-    struct arena *arena = &rows->dataset->arena;
-    rows->names = arena_alloc(arena, rows->name_count * sizeof *rows->names);
-    for (size_t i = 0; i < rows->name_count; i++)
-        rows->names[i] = arena_strdup(arena, keys[i]);
-    free(keys);
-    return find_columns(rows, line, record, &rows->columns, err);
+    return is_chat(shape) ? OK : find_columns(rows, line, record, &rows->columns, err);
 }
 
 static enum status report_mixed(const struct rows *rows, size_t line, const char *here,
@@ -155,6 +172,57 @@ static void add_value(const json_t *value, struct text *out)
     free(text);
 }
 
+static bool is_list(const json_t *value)
+{
+    return json_is_array(value) || json_is_object(value);
+}
+
+/* The first value of what could be choices tells whether it is a list. */
+static void settle_choices(struct rows *rows, const json_t *record)
+{
+    struct columns *columns = &rows->columns;
+    const json_t *value = json_object_get(record, columns->inputs[columns->input_count - 1]);
+    if (rows->choices_settled || is_absent(value))
+        return;
+    const char *text = json_string_value(value);
+    columns_settle_choices(columns, is_list(value) || (text && (*text == '[' || *text == '{') &&
+                                                       columns->choices == CHOICES_LISTED));
+    rows->choices_settled = true;
+}
+
+/* Half a sentence on what is wrong, or NULL. */
+static const char *read_choices(struct rows *rows, const json_t *record, struct error *reason)
+{
+    const struct columns *columns = &rows->columns;
+    const json_t *value = json_object_get(record, columns->inputs[columns->text_count]);
+    if (columns->choices == CHOICES_LISTED) {
+        if (!value || json_is_null(value))
+            return value ? "are null" : "are missing";
+        enum status status =
+            json_is_string(value)
+                ? choices_from_text(&rows->choices, json_string_value(value), reason)
+                : choices_from_json(&rows->choices, value, reason);
+        return status == OK ? NULL : reason->text;
+    }
+    choices_clear(&rows->choices);
+    size_t end = columns->input_count;
+    while (end > columns->text_count &&
+           is_absent(json_object_get(record, columns->inputs[end - 1])))
+        end--;
+    for (size_t i = columns->text_count; i < end; i++) {
+        value = json_object_get(record, columns->inputs[i]);
+        if (!is_absent(value) && !json_is_string(value) && !json_is_number(value))
+            return "are not all texts";
+        char *text = json_is_number(value) ? jsonl_value_text(value) : NULL;
+        choices_add(&rows->choices, NULL,
+                    text               ? text
+                    : is_absent(value) ? ""
+                                       : json_string_value(value));
+        free(text);
+    }
+    return NULL;
+}
+
 /* The input; `*usable` is false when the row was bad and has been dealt with. */
 static enum status read_input(struct rows *rows, size_t line, const json_t *record, bool *usable,
                               struct error *err)
@@ -162,7 +230,8 @@ static enum status read_input(struct rows *rows, size_t line, const json_t *reco
     const struct columns *columns = &rows->columns;
     const char *values[INPUT_COLUMNS];
     *usable = false;
-    for (size_t i = 0; i < columns->input_count; i++) {
+    settle_choices(rows, record);
+    for (size_t i = 0; i < columns->text_count; i++) {
         const json_t *value = json_object_get(record, columns->inputs[i]);
         if (!is_absent(value) && !json_is_string(value))
             return complain_of(rows, line, "input", columns->inputs[i], value, err);
@@ -172,7 +241,10 @@ static enum status read_input(struct rows *rows, size_t line, const json_t *reco
     if (missing)
         return complain_of(rows, line, "input", missing, json_object_get(record, missing), err);
     *usable = true;
-    return OK;
+    if (columns->choices == CHOICES_ABSENT)
+        return OK;
+    struct error reason;
+    return rows_add_choices(rows, line, read_choices(rows, record, &reason), usable, err);
 }
 
 /* The target and the rationale. */
@@ -194,6 +266,7 @@ static enum status read_rest(struct rows *rows, size_t line, const json_t *recor
                              "key with --rationale, or \"\" for none)",
                              excerpt_string(columns->rationale).text, jsonl_type_name(rationale));
     add_value(target, &rows->target);
+    rows->integer = json_is_integer(target);
     if (rationale && json_is_string(rationale))
         text_add(&rows->rationale, json_string_value(rationale));
     *usable = true;
@@ -233,7 +306,8 @@ static enum status take_record(void *context, size_t line, const json_t *record,
     if (status)
         return status;
     bool usable = false;
-    if (shape == SHAPE_MESSAGES || shape == SHAPE_CONVERSATIONS)
+    add_names(rows, record);
+    if (is_chat(shape))
         status = read_chat(rows, line, record, &usable, err);
     else
         status = read_columns(rows, line, record, &usable, err);
@@ -259,8 +333,8 @@ enum status rows_read_json(struct rows *rows, const char *bytes, size_t size, st
         jsonl_read(rows->name, bytes, size, rows->options->row_limit, &handler, &is_array, err);
     rows->dataset->format = is_array ? FORMAT_JSON : FORMAT_JSONL;
     const char *wish = rows->options->rationale;
-    bool chat = rows->shape == SHAPE_MESSAGES || rows->shape == SHAPE_CONVERSATIONS;
-    if (!status && rows->first_line && wish && *wish && !chat && !rows->columns.rationale)
+    if (!status && rows->first_line && wish && *wish && !is_chat(rows->shape) &&
+        !rows->columns.rationale)
         return error_set(err, USAGE, "%s: no record has the key %s that --rationale names.",
                          rows->name, excerpt_string(wish).text);
     return status;

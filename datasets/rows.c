@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "datasets/excerpt.h"
 #include "datasets/labels.h"
+#include "datasets/worked.h"
 
 enum status rows_bad(struct rows *rows, size_t line, const char *reason, struct error *err)
 {
@@ -72,6 +73,30 @@ static enum status apply_label_map(struct rows *rows, size_t line, struct error 
                      rows->name, line, excerpt_string(text_string(&rows->target)).text);
 }
 
+static bool has_choices(const struct rows *rows)
+{
+    return rows->columns.choices != CHOICES_ABSENT;
+}
+
+enum status rows_add_choices(struct rows *rows, size_t line, const char *reason, bool *usable,
+                             struct error *err)
+{
+    const char *first = rows->columns.inputs[rows->columns.text_count];
+    *usable = true;
+    if (!reason)
+        reason = choices_complaint(&rows->choices);
+    if (!reason && !choices_append(&rows->choices, &rows->input))
+        reason = "do not go with an input that has lines like \"A) ...\" itself";
+    if (!reason)
+        return OK;
+    *usable = false;
+    text_clear(&rows->input);
+    return rows_complain(rows, line, err,
+                         "the choices (column %s) %s; or read the row without them by naming the "
+                         "input with --input",
+                         excerpt_string(first).text, reason);
+}
+
 /* One block of memory for all texts of the row. */
 static void append_example(struct rows *rows, size_t line)
 {
@@ -84,7 +109,12 @@ static void append_example(struct rows *rows, size_t line)
     if (rows->count == rows->capacity) {
         rows->capacity = rows->capacity ? 2 * rows->capacity : 256;
         rows->examples = memory_realloc(rows->examples, rows->capacity * sizeof *rows->examples);
+        rows->readings = memory_realloc(rows->readings, rows->capacity * sizeof *rows->readings);
     }
+    rows->readings[rows->count] = (struct choice_reading){0};
+    if (has_choices(rows) && has_target)
+        rows->readings[rows->count] =
+            choices_read(&rows->choices, text_string(&rows->target), rows->integer);
     rows->examples[rows->count++] = (struct example){
         .input = block,
         .target = has_target ? block + sizes[0] : NULL,
@@ -122,6 +152,8 @@ enum status rows_add(struct rows *rows, size_t line, struct error *err)
 static bool is_used(const struct rows *rows, const char *name)
 {
     const struct columns *columns = &rows->columns;
+    if (rows->shape == SHAPE_MESSAGES || rows->shape == SHAPE_CONVERSATIONS)
+        return strcmp(name, "system") == 0 || strcmp(name, rows->dataset->input_column) == 0;
     for (size_t i = 0; i < columns->input_count; i++)
         if (strcmp(name, columns->inputs[i]) == 0)
             return true;
@@ -129,20 +161,88 @@ static bool is_used(const struct rows *rows, const char *name)
            (columns->rationale && strcmp(name, columns->rationale) == 0);
 }
 
-static void note_unused(struct rows *rows)
+/* ---- What all rows together tell ------------------------------------------------------------ */
+
+static enum status report_doubt(const struct rows *rows, size_t i, struct error *err)
 {
-    const char **unused = memory_alloc(rows->name_count * sizeof *unused);
-    size_t count = 0;
+    return error_set(err, BAD_DATA,
+                     "%s:%zu: the target %s could be the text of one choice and the letter or the "
+                     "number of another; write the letters of the right choices (A, B ...) in "
+                     "column %s.",
+                     rows->name, rows->examples[i].line,
+                     excerpt_string(rows->examples[i].target).text,
+                     excerpt_string(rows->columns.target).text);
+}
+
+static enum status settle_choices(struct rows *rows, struct error *err)
+{
+    static const char letters[CHOICES_MOST][2] = {"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"};
+    const struct dataset *like = rows->options->like;
+    enum choice_key key = like ? like->choice_key : CHOICE_NONE;
+    size_t doubt = 0, kept = 0;
+    if (key == CHOICE_NONE)
+        key = choices_key(rows->readings, rows->count, &doubt);
+    if (key == CHOICE_NONE)
+        return report_doubt(rows, doubt, err);
+    rows->dataset->choice_key = key;
+    for (size_t i = 0; i < rows->count; i++) {
+        struct example example = rows->examples[i];
+        int place = choice_place(&rows->readings[i], key);
+        if (place >= 0) {
+            example.target = letters[place];
+            rows->examples[kept++] = example;
+            continue;
+        }
+        enum status status = rows_complain(
+            rows, example.line, err, "the target %s is none of the %d choices (column %s)",
+            excerpt_string(example.target).text, rows->readings[i].count,
+            excerpt_string(rows->columns.inputs[rows->columns.text_count]).text);
+        if (status != OK)
+            return status;
+    }
+    rows->count = kept;
+    return OK;
+}
+
+enum status rows_settle(struct rows *rows, struct error *err)
+{
+    if (!rows->count || rows->options->inputs_only)
+        return OK;
+    if (has_choices(rows))
+        return settle_choices(rows, err);
+    worked_settle(rows);
+    return OK;
+}
+
+/* ---- The columns ---------------------------------------------------------------------------- */
+
+static void list_unused(struct rows *rows)
+{
+    struct dataset *dataset = rows->dataset;
+    dataset->unused_columns =
+        arena_alloc(&dataset->arena, (rows->name_count + 1) * sizeof *dataset->unused_columns);
     for (size_t i = 0; i < rows->name_count; i++)
         if (!is_used(rows, rows->names[i]))
-            unused[count++] = rows->names[i];
+            dataset->unused_columns[dataset->unused_count++] = rows->names[i];
+}
+
+static void note_columns(struct rows *rows)
+{
+    struct dataset *dataset = rows->dataset;
     struct text list = {0};
-    columns_list(unused, count, &list);
-    if (count && !rows->options->inputs_only)
-        dataset_note(rows->dataset, "Not used: column%s %s.", count == 1 ? "" : "s",
+    columns_list(dataset->unused_columns, dataset->unused_count, &list);
+    if (dataset->unused_count && !rows->options->inputs_only)
+        dataset_note(dataset, "Not used: column%s %s.", dataset->unused_count == 1 ? "" : "s",
                      text_string(&list));
+    if (rows->columns.coded)
+        dataset_note(dataset, "The classes are named by column %s, so %s is not read.",
+                     excerpt_string(rows->columns.target).text,
+                     excerpt_string(rows->columns.coded).text);
+    if (dataset->choice_key == CHOICE_FROM_0)
+        dataset_note(dataset, "The targets are the numbers of choices, from 0: 0 is A.");
+    if (dataset->choice_key == CHOICE_FROM_1)
+        dataset_note(dataset, "The targets are the numbers of choices, from 1: 1 is A.");
     text_release(&list);
-    free(unused);
 }
 
 void rows_describe(struct rows *rows)
@@ -152,17 +252,22 @@ void rows_describe(struct rows *rows)
     if (rows->shape == SHAPE_MESSAGES || rows->shape == SHAPE_CONVERSATIONS) {
         dataset->input_column = rows->shape == SHAPE_MESSAGES ? "messages" : "conversations";
         dataset->target_column = dataset->input_column;
+        list_unused(rows);
+        note_columns(rows);
         return;
     }
     dataset->input_column = columns_input_names(&rows->columns, &dataset->arena);
     dataset->target_column = rows->columns.target;
     dataset->rationale_column = rows->columns.rationale;
-    note_unused(rows);
+    list_unused(rows);
+    note_columns(rows);
 }
 
 void rows_release(struct rows *rows)
 {
     free(rows->examples);
+    free(rows->readings);
+    choices_release(&rows->choices);
     free(rows->skipped);
     free(rows->indices);
     text_release(&rows->input);

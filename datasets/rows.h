@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "datasets/choices.h"
 #include "datasets/columns.h"
 #include "datasets/dataset.h"
 
@@ -30,11 +31,13 @@ struct rows {
     size_t first_line; /* of the first record; 0 = none was seen */
     enum data_shape shape;
     struct columns columns; /* not for chat shapes */
-    const char **names;     /* all columns of the header or the first record, in the arena */
+    bool choices_settled;   /* whether columns_settle_choices has been asked */
+    const char **names;     /* all columns of the header or the records, in the arena */
     size_t name_count;
     size_t *indices; /* tables: where the inputs, the target and the rationale stand */
 
-    struct example *examples; /* grows; handed over to the arena at the end */
+    struct example *examples;        /* grows; handed over to the arena at the end */
+    struct choice_reading *readings; /* of as many targets, where there are choices */
     size_t count;
     size_t capacity;
     struct skipped_row *skipped;
@@ -43,6 +46,8 @@ struct rows {
     struct text input; /* of the row at hand */
     struct text target;
     struct text rationale;
+    struct choices choices;
+    bool integer; /* the target is a JSON integer */
 };
 
 /* Reads all rows and moves the examples into `dataset`, which has an empty arena. The labels and
@@ -59,8 +64,18 @@ enum status rows_bad(struct rows *rows, size_t line, const char *reason, struct 
 enum status rows_complain(struct rows *rows, size_t line, struct error *err, const char *format,
                           ...) __attribute__((format(printf, 4, 5)));
 
+/* Appends the choices of the row at hand to its input. `*usable` is false when they are at fault
+ * and have been dealt with; `reason` is what reading them complained of (half a sentence), or NULL.
+ */
+enum status rows_add_choices(struct rows *rows, size_t line, const char *reason, bool *usable,
+                             struct error *err);
+
 /* Makes an example of the three texts of the row at hand, and empties them. */
 enum status rows_add(struct rows *rows, size_t line, struct error *err);
+
+/* What only all rows together tell: which choice each target means, and whether the targets are
+ * worked solutions. */
+enum status rows_settle(struct rows *rows, struct error *err);
 
 /* Sets the names of the columns, and notes those that are not used. */
 void rows_describe(struct rows *rows);

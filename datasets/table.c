@@ -58,17 +58,57 @@ static const char *value_at(const struct csv_record *record, size_t index)
     return index < record->count ? record->fields[index].bytes : "";
 }
 
+/* The first cell of what could be choices tells whether it is a list. */
+static void settle_choices(struct rows *rows, const struct csv_record *record)
+{
+    struct columns *columns = &rows->columns;
+    if (rows->choices_settled)
+        return;
+    const char *cell = value_at(record, rows->indices[columns->input_count - 1]);
+    cell += strspn(cell, " \t\r\n");
+    rows->choices_settled = *cell || columns->choices != CHOICES_LISTED;
+    if (*cell && columns->choices == CHOICES_LISTED)
+        columns_settle_choices(columns, *cell == '[' || *cell == '{');
+}
+
+/* Half a sentence on what is wrong, or NULL. */
+static const char *read_choices(struct rows *rows, const struct csv_record *record,
+                                struct error *reason)
+{
+    const struct columns *columns = &rows->columns;
+    if (columns->choices == CHOICES_LISTED) {
+        const char *cell = value_at(record, rows->indices[columns->text_count]);
+        return choices_from_text(&rows->choices, cell, reason) == OK ? NULL : reason->text;
+    }
+    choices_clear(&rows->choices);
+    size_t end = columns->input_count;
+    while (end > columns->text_count && !*value_at(record, rows->indices[end - 1]))
+        end--;
+    for (size_t i = columns->text_count; i < end; i++)
+        choices_add(&rows->choices, NULL, value_at(record, rows->indices[i]));
+    return NULL;
+}
+
 static enum status take_record(void *context, const struct csv_record *record, struct error *err)
 {
     struct rows *rows = context;
     const char *values[INPUT_COLUMNS];
-    for (size_t i = 0; i < rows->columns.input_count; i++)
+    settle_choices(rows, record);
+    for (size_t i = 0; i < rows->columns.text_count; i++)
         values[i] = value_at(record, rows->indices[i]);
     const char *missing = columns_join(&rows->columns, values, &rows->input);
     if (missing) {
         text_clear(&rows->input);
         return rows_complain(rows, record->line, err, "the input (column %s) is empty",
                              excerpt_string(missing).text);
+    }
+    if (rows->columns.choices != CHOICES_ABSENT) {
+        struct error reason;
+        bool usable;
+        enum status status =
+            rows_add_choices(rows, record->line, read_choices(rows, record, &reason), &usable, err);
+        if (status != OK || !usable)
+            return status;
     }
     text_add(&rows->target, value_at(record, rows->indices[INPUT_COLUMNS]));
     text_add(&rows->rationale, value_at(record, rows->indices[INPUT_COLUMNS + 1]));
