@@ -37,6 +37,29 @@ static void add_examples(const struct page *page, const struct whole_profile *w)
     page_facts(page, "Split", &facts);
 }
 
+/* Which columns are read as what; those that are not are told of in a note. */
+static void add_columns(const struct page *page, const struct whole_profile *w)
+{
+    const struct dataset *data = w->data;
+    struct text facts = {0};
+    if (!data->input_column)
+        return;
+    text_add(&facts, "input ");
+    plain_add(&facts, data->input_column);
+    if (data->target_column) {
+        text_add(&facts, "; target ");
+        plain_add(&facts, data->target_column);
+        text_add(&facts, data->worked ? " behind \"####\"" : "");
+    }
+    if (data->rationale_column) {
+        text_add(&facts, "; rationale ");
+        plain_add(&facts, data->rationale_column);
+    } else if (data->worked && data->rationale_count) {
+        text_add(&facts, "; rationale before it");
+    }
+    page_facts(page, "Columns", &facts);
+}
+
 static int compare_labels(const void *a, const void *b)
 {
     const struct label *x = a, *y = b;
@@ -266,6 +289,7 @@ void profile_text(const struct whole_profile *w, struct report_style style, stru
 {
     struct page page = page_begin(style, out);
     add_examples(&page, w);
+    add_columns(&page, w);
     add_labels(&page, w);
     add_floor(&page, w);
     add_duplicates(&page, w);
@@ -351,6 +375,19 @@ static struct measured share_or_none(double share)
     return (struct measured){share >= 0, share >= 0 ? share : 0};
 }
 
+static void write_columns(struct writer *w, const struct dataset *data)
+{
+    write_object(w, "columns");
+    write_string(w, "input", data->input_column);
+    write_string(w, "target", data->target_column);
+    write_string(w, "rationale",
+                 data->worked && !data->rationale_column && data->rationale_count
+                     ? data->target_column
+                     : data->rationale_column);
+    write_strings(w, "not_used", data->unused_columns, data->unused_count);
+    write_object_end(w);
+}
+
 static void write_data(struct writer *w, const struct whole_profile *whole)
 {
     const struct data_profile *p = &whole->profile;
@@ -361,6 +398,7 @@ static void write_data(struct writer *w, const struct whole_profile *whole)
     write_string(w, "test_path", whole->test ? whole->test->path : NULL);
     write_string(w, "task", task_name(data->task));
     write_string(w, "task_reason", data->task_reason);
+    write_columns(w, data);
     write_integer(w, "examples", (int64_t)p->examples);
     write_integer(w, "different", (int64_t)p->different);
     write_bool(w, "divides", p->divides);

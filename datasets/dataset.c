@@ -192,7 +192,7 @@ static void hand_over_skipped(struct rows *rows)
         memcpy(dataset->skipped, rows->skipped, bytes);
 }
 
-static void write_notes(struct dataset *dataset)
+static void write_notes(struct dataset *dataset, const struct dataset_options *o)
 {
     for (size_t i = 0; i < dataset->count; i++)
         dataset->rationale_count += dataset->examples[i].rationale != NULL;
@@ -205,6 +205,8 @@ static void write_notes(struct dataset *dataset)
         dataset_note(dataset, "%zu of %zu examples have a rationale.", dataset->rationale_count,
                      dataset->count);
     labels_note(dataset);
+    if (!o->label_map && !o->like && !o->inputs_only)
+        labels_note_numbers(dataset);
 }
 
 static enum status fill(struct rows *rows, const char *name, const char *bytes, size_t size,
@@ -234,7 +236,7 @@ static enum status fill(struct rows *rows, const char *name, const char *bytes, 
     if (status)
         return status;
     rows_describe(rows);
-    write_notes(dataset);
+    write_notes(dataset, rows->options);
     return OK;
 }
 

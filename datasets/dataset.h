@@ -8,12 +8,10 @@
  * into the program.
  *
  * Shapes of a row (one per file; a file that mixes two is refused):
- *   columns         one input column, or several joined as "name: value" lines, and a target
- * column. Found by name without regard to case: input      text sentence input prompt question
- * review content; or the pairs premise+hypothesis, sentence1+sentence2, question1+question2,
- *                                text_a+text_b
- *                     target     label output completion answer target response
- *                     rationale  rationale explanation reasoning chain_of_thought solution
+ *   columns         one input column, or several joined as "name: value" lines, and a
+ *                   target column; see below for their names
+ *   choices         likewise, with choices beside the input, either a list or one
+ *                   column for each; see below
  *   Alpaca          instruction, input (may be empty), output: the input is the instruction and, on
  *                   a new line, the input
  *   messages        OpenAI chat: the target is the last assistant message whose weight is not 0,
@@ -22,13 +20,38 @@
  * In a chat with one user message the input is the system text (if any), an empty line, and that
  * message; with more turns every line of speech is preceded by its role ("User: ...").
  *
+ * Names: columns that are not named by the options are found by usual names, without regard
+ * to case, spaces, '_' and '-'. All of them are in datasets/names.c; in short:
+ *   input       text, sentence, input, prompt, question, review, content; where there is none of
+ *               these, tweet, utterance, query, document, article, message ...; where there is
+ *               none of these either, title, description, subject ...
+ *               Or a pair, joined in this order: premise+hypothesis, sentence1+sentence2,
+ *               passage+question, title+text, subject+body ... Of a title or subject and its
+ *               text, a row may lack one; of a context and its question, the context.
+ *   target      label, output, completion, answer, target, response; where there is none of
+ *               these, class, category, intent, sentiment, summary, stars, answerKey ...
+ *               A column label_text beside label (intent_name beside intent ...) is preferred,
+ *               as it spells out what the numbers mean.
+ *   rationale   rationale, explanation, reasoning, chain_of_thought, solution ...
+ * Two names of equal standing are an error that lists both.
+ *
+ * Choices: a column choices, options, endings ... that holds a list; or the columns A, B, C;
+ * option_a, option_b; choice1, choice2; ending0, ending1 ... With options.input they are the last
+ * columns named. Lists are ["x", "y"]; {"label": ["A", "B"], "text": ["x", "y"]}; an array of
+ * {"label": "A", "text": "x"}; {"A": "x", "B": "y"}; and the same as JSON text in a table. They
+ * follow the input in lines "A) x", ten at most, and the target becomes the letter. In the file it
+ * may be the label that the row gives a choice, a letter, the text of the choice, or its number
+ * from 0 (from 1 where that fits more rows): one of these for all rows of a file.
+ *
  * Values: a JSON number or boolean as target becomes its text, an object or array compact JSON
- * text. White space around a target is removed; an input is kept as it is. A missing, null or empty
- * input or target makes the row bad, as do ragged rows, bad UTF-8, NUL bytes, blank lines between
- * rows, fields beyond the limit, records that are not valid JSON, targets that do not fit a task
- * asked for. A bad row ends the reading with an error (file, line, what is wrong, what to do), or
- * is skipped, counted and listed where the options say so. Broken quoting and rows over the limit
- * always end the reading, since nobody can tell where the next row starts.
+ * text; of SQuAD's {"text": [...], "answer_start": [...]} the first text is the target. Where every
+ * target ends in "#### " and a number, as in GSM8K, the number is the target and what stands before
+ * it the rationale. White space around a target is removed; an input is kept as it is. A missing,
+ * null or empty input or target makes the row bad, as do ragged rows, bad UTF-8, NUL bytes, blank
+ * lines between rows, fields beyond the limit, records that are not valid JSON, targets that do not
+ * fit a task asked for. A bad row ends the reading with an error (file, line, what is wrong, what
+ * to do), or is skipped, counted and listed where the options say so. Broken quoting and rows over
+ * the limit always end the reading, since nobody can tell where the next row starts.
  */
 #ifndef DATASETS_DATASET_H
 #define DATASETS_DATASET_H

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "datasets/columns.h"
 #include "datasets/excerpt.h"
+#include "datasets/names.h"
 #include "datasets/task.h"
 
 enum { MAX_NOTES = 16 };
@@ -278,6 +279,23 @@ void labels_note(struct dataset *dataset)
                      excerpt_string(dataset->labels[first].name).text);
     if (dataset->label_count)
         note_case(dataset);
+}
+
+void labels_note_numbers(struct dataset *dataset)
+{
+    if (dataset->task != TASK_CLASSIFICATION || name_is_scale(dataset->target_column))
+        return;
+    for (size_t i = 0; i < dataset->label_count; i++)
+        if (dataset->labels[i].name[strspn(dataset->labels[i].name, "0123456789")])
+            return;
+    struct text map = {0};
+    for (size_t i = 0; i < dataset->label_count && i < 4; i++)
+        text_printf(&map, "%s%s=NAME", i ? "," : "", dataset->labels[i].name);
+    dataset_note(dataset,
+                 "The classes are numbers; where they stand for names, a model can use these: give "
+                 "them with --label-names %s%s.",
+                 text_string(&map), dataset->label_count > 4 ? ",..." : "");
+    text_release(&map);
 }
 
 static const char *copy_trimmed(struct arena *arena, const char *start, const char *end)

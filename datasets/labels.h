@@ -16,6 +16,9 @@ enum status labels_build(struct dataset *dataset, const struct dataset *like, st
 /* Notes on classes: seldom ones, names that differ in case only. */
 void labels_note(struct dataset *dataset);
 
+/* Notes that classes are numbers, which could be given names. */
+void labels_note_numbers(struct dataset *dataset);
+
 /* Adds a note. */
 void dataset_note(struct dataset *dataset, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -151,8 +151,10 @@ static enum status complain_of(struct rows *rows, size_t line, const char *what,
     if (json_is_null(value) || json_is_string(value))
         return rows_complain(rows, line, err, "the %s (key %s) is %s", what, name,
                              json_is_null(value) ? "null" : "empty");
-    return rows_complain(rows, line, err, "the %s (key %s) is %s where text is expected", what,
-                         name, jsonl_type_name(value));
+    return rows_complain(rows, line, err,
+                         "the %s (key %s) is %s where text is expected (name other keys with "
+                         "--input)",
+                         what, name, jsonl_type_name(value));
 }
 
 static bool is_absent(const json_t *value)
@@ -247,6 +249,17 @@ static enum status read_input(struct rows *rows, size_t line, const json_t *reco
     return rows_add_choices(rows, line, read_choices(rows, record, &reason), usable, err);
 }
 
+/* SQuAD keeps the answers to a question as {"text": [...], "answer_start": [...]}: the first of
+ * them is the target. */
+static const json_t *answer_of(struct rows *rows, const json_t *target)
+{
+    const json_t *texts = json_object_get(target, "text");
+    if (!json_object_get(target, "answer_start") || !json_is_array(texts))
+        return target;
+    rows->several_answers = rows->several_answers || json_array_size(texts) > 1;
+    return json_array_get(texts, 0);
+}
+
 /* The target and the rationale. */
 static enum status read_rest(struct rows *rows, size_t line, const json_t *record, bool *usable,
                              struct error *err)
@@ -255,9 +268,14 @@ static enum status read_rest(struct rows *rows, size_t line, const json_t *recor
     if (rows->options->inputs_only)
         return OK;
     *usable = false;
-    const json_t *target = json_object_get(record, columns->target);
+    const json_t *target = answer_of(rows, json_object_get(record, columns->target));
     if (is_absent(target))
         return complain_of(rows, line, "target", columns->target, target, err);
+    if (json_is_array(target) && name_is(columns->target, "labels"))
+        return rows_complain(rows, line, err,
+                             "the target (key %s) is a list of labels, and one label for each row "
+                             "is read",
+                             excerpt_string(columns->target).text);
     const json_t *rationale =
         columns->rationale ? json_object_get(record, columns->rationale) : NULL;
     if (!is_absent(rationale) && !json_is_string(rationale))

@@ -174,14 +174,22 @@ static enum status report_doubt(const struct rows *rows, size_t i, struct error 
                      excerpt_string(rows->columns.target).text);
 }
 
+/* The key of the data that these belong to, unless it fits no row here. */
+static enum choice_key find_key(const struct rows *rows, size_t *doubt)
+{
+    const struct dataset *like = rows->options->like;
+    if (like && like->choice_key != CHOICE_NONE)
+        for (size_t i = 0; i < rows->count; i++)
+            if (choice_place(&rows->readings[i], like->choice_key) >= 0)
+                return like->choice_key;
+    return choices_key(rows->readings, rows->count, doubt);
+}
+
 static enum status settle_choices(struct rows *rows, struct error *err)
 {
     static const char letters[CHOICES_MOST][2] = {"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"};
-    const struct dataset *like = rows->options->like;
-    enum choice_key key = like ? like->choice_key : CHOICE_NONE;
     size_t doubt = 0, kept = 0;
-    if (key == CHOICE_NONE)
-        key = choices_key(rows->readings, rows->count, &doubt);
+    enum choice_key key = find_key(rows, &doubt);
     if (key == CHOICE_NONE)
         return report_doubt(rows, doubt, err);
     rows->dataset->choice_key = key;
@@ -226,23 +234,38 @@ static void list_unused(struct rows *rows)
             dataset->unused_columns[dataset->unused_count++] = rows->names[i];
 }
 
+/* Names the columns that nobody reads, but for the one with the numbers of the classes. */
+static void note_unused(struct rows *rows)
+{
+    struct dataset *dataset = rows->dataset;
+    const char *coded = rows->columns.coded;
+    const char **unused = memory_alloc((dataset->unused_count + 1) * sizeof *unused);
+    size_t count = 0;
+    for (size_t i = 0; i < dataset->unused_count; i++)
+        if (!coded || strcmp(dataset->unused_columns[i], coded) != 0)
+            unused[count++] = dataset->unused_columns[i];
+    struct text list = {0};
+    columns_list(unused, count, &list);
+    if (count && !rows->options->inputs_only)
+        dataset_note(dataset, "Not used: column%s %s.", count == 1 ? "" : "s", text_string(&list));
+    text_release(&list);
+    free(unused);
+}
+
 static void note_columns(struct rows *rows)
 {
     struct dataset *dataset = rows->dataset;
-    struct text list = {0};
-    columns_list(dataset->unused_columns, dataset->unused_count, &list);
-    if (dataset->unused_count && !rows->options->inputs_only)
-        dataset_note(dataset, "Not used: column%s %s.", dataset->unused_count == 1 ? "" : "s",
-                     text_string(&list));
+    note_unused(rows);
     if (rows->columns.coded)
         dataset_note(dataset, "The classes are named by column %s, so %s is not read.",
                      excerpt_string(rows->columns.target).text,
                      excerpt_string(rows->columns.coded).text);
+    if (rows->several_answers)
+        dataset_note(dataset, "Where a question has several answers, the first is the target.");
     if (dataset->choice_key == CHOICE_FROM_0)
         dataset_note(dataset, "The targets are the numbers of choices, from 0: 0 is A.");
     if (dataset->choice_key == CHOICE_FROM_1)
         dataset_note(dataset, "The targets are the numbers of choices, from 1: 1 is A.");
-    text_release(&list);
 }
 
 void rows_describe(struct rows *rows)

@@ -47,7 +47,8 @@ struct rows {
     struct text target;
     struct text rationale;
     struct choices choices;
-    bool integer; /* the target is a JSON integer */
+    bool integer;         /* the target is a JSON integer */
+    bool several_answers; /* some row had more than the one that is its target */
 };
 
 /* Reads all rows and moves the examples into `dataset`, which has an empty arena. The labels and
