@@ -24,11 +24,34 @@ static const char **keys_of(const json_t *record, size_t *count)
     return keys;
 }
 
+/* Adds the input columns that the options name to the keys of a record. In a later part of a file
+ * they are known to exist, although the first record of the part may lack one. */
+static const char **add_known(const struct rows *rows, const char **keys, size_t *count)
+{
+    const struct dataset_options *o = rows->options;
+    struct arena *arena = &rows->dataset->arena;
+    if (!o->part || !o->skipped_lines || !o->input)
+        return keys;
+    keys = memory_realloc(keys, (*count + strlen(o->input) + 1) * sizeof *keys);
+    for (const char *name = o->input;; name++) {
+        size_t length = strcspn(name, ",");
+        const char *copy = arena_strndup(arena, name, length);
+        size_t i = 0;
+        while (i < *count && strcmp(keys[i], copy) != 0)
+            i++;
+        if (i == *count)
+            keys[(*count)++] = copy;
+        name += length;
+        if (*name == '\0')
+            return keys;
+    }
+}
+
 static enum status find_columns(struct rows *rows, size_t line, const json_t *record,
                                 struct columns *columns, struct error *err)
 {
     size_t count;
-    const char **keys = keys_of(record, &count);
+    const char **keys = add_known(rows, keys_of(record, &count), &count);
     struct text where = {0};
     text_printf(&where, "%s:%zu", rows->name, line);
     enum status status = columns_find(text_string(&where), keys, count, rows->options,

@@ -91,10 +91,11 @@ enum status rows_add_choices(struct rows *rows, size_t line, const char *reason,
         return OK;
     *usable = false;
     text_clear(&rows->input);
-    return rows_complain(rows, line, err,
-                         "the choices (column %s) %s; or read the row without them by naming the "
-                         "input with --input",
-                         excerpt_string(first).text, reason);
+    return rows_complain(
+        rows, line, err,
+        "the choices (column %s) %s (to read the rows without them, name the input "
+        "with --input)",
+        excerpt_string(first).text, reason);
 }
 
 /* One block of memory for all texts of the row. */

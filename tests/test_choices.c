@@ -203,7 +203,7 @@ static const struct refusal refusals[] = {
      "f.jsonl:3: the target 'B' is none", ""},
     {"f.jsonl", ROW("[\"x\",\"y\"]", "null"), "f.jsonl:1: the target (key 'answer') is null", ""},
     {"f.jsonl", ROW("[]", "0"), "f.jsonl:1: the choices (column 'choices') are empty",
-     "naming the input with --input"},
+     "(to read the rows without them, name the input with --input)"},
     {"f.jsonl", ROW("[\"x\"]", "0"), "f.jsonl:1: the choices (column 'choices') are one only", ""},
     {"f.jsonl", ROW("[\"x\",\" \"]", "0"),
      "f.jsonl:1: the choices (column 'choices') have an empty", ""},

@@ -190,6 +190,34 @@ static const struct reading readings[] = {
      {0},
      "instruction,context|response|-",
      "1:do\nx=>p\n"},
+    {"passage.jsonl",
+     "{\"question\":\"q\",\"passage\":\"p\",\"answer\":true}\n",
+     {0},
+     "passage,question|answer|-",
+     "1:passage: p\nquestion: q=>true\n"},
+    {"context may be missing.jsonl",
+     "{\"context\":\"\",\"question\":\"q\",\"answer\":\"a\"}\n"
+     "{\"question\":\"r\",\"answer\":\"b\"}\n"
+     "{\"context\":\"c\",\"question\":\"s\",\"answer\":\"d\"}\n",
+     {0},
+     "context,question|answer|-",
+     "1:question: q=>a\n2:question: r=>b\n3:context: c\nquestion: s=>d\n"},
+    {"one of title and text.csv",
+     "title,text,label\nt,x,p\n,y,q\nu,,p\nv,w,q\n",
+     {.task = TASK_GENERATION},
+     "title,text|label|-",
+     "2:title: t\ntext: x=>p\n3:text: y=>q\n4:title: u=>p\n5:title: v\ntext: w=>q\n"},
+    {"squad.jsonl",
+     "{\"title\":\"t\",\"context\":\"c\",\"question\":\"q\","
+     "\"answers\":{\"text\":[\"a\",\"b\"],\"answer_start\":[0,3]}}\n",
+     {0},
+     "context,question|answers|-",
+     "1:context: c\nquestion: q=>a\n"},
+    {"label text.csv",
+     "text,label,label_text\nx,0,no\ny,1,yes\nz,0,no\nw,1,yes\n",
+     {0},
+     "text|label_text|-",
+     "2:x=>no #0\n3:y=>yes #1\n4:z=>no #0\n5:w=>yes #1\n"},
     {"openai.jsonl",
      "{\"messages\":[{\"role\":\"system\",\"content\":\"Be kind.\"},"
      "{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\",\"content\":\"Hello\"}]}\n"
@@ -451,6 +479,43 @@ static const struct refusal refusals[] = {
      BAD_DATA,
      "f.jsonl:2: this record has the shape 'input -> output'",
      "'prompt -> completion'"},
+    {"f.csv",
+     "title,text,label\n,,p\n",
+     {0},
+     BAD_DATA,
+     "f.csv:2: the input (column 'text') is empty",
+     ""},
+    {"f.csv",
+     "context,question,answer\nc,,a\n",
+     {0},
+     BAD_DATA,
+     "f.csv:2: the input (column 'question') is empty",
+     ""},
+    {"f.csv",
+     "passage,question,answer\n,q,a\n",
+     {0},
+     BAD_DATA,
+     "f.csv:2: the input (column 'passage') is empty",
+     ""},
+    {"f.jsonl",
+     "{\"context\":{},\"question\":\"q\",\"answer\":\"a\"}\n",
+     {0},
+     BAD_DATA,
+     "f.jsonl:1: the input (key 'context') is an object where text is expected (name other keys "
+     "with --input)",
+     ""},
+    {"f.jsonl",
+     "{\"context\":\"c\",\"question\":\"q\",\"answers\":{\"text\":[],\"answer_start\":[]}}\n",
+     {0},
+     BAD_DATA,
+     "f.jsonl:1: the target (key 'answers') is missing",
+     ""},
+    {"f.jsonl",
+     "{\"text\":\"x\",\"labels\":[1,4]}\n",
+     {0},
+     BAD_DATA,
+     "f.jsonl:1: the target (key 'labels') is a list of labels, and one label for each row",
+     ""},
     {"f.jsonl", "{\"messages\":[]}\n", {0}, BAD_DATA, "f.jsonl:1: 'messages' has no answer", ""},
     {"f.jsonl",
      "{\"messages\":[" USER("a") "]}\n",
@@ -861,6 +926,44 @@ static void notes_what_the_user_should_know(void **state)
     }
 }
 
+/* Notes of records, and of classes that are numbers. */
+static void tells_of_what_is_not_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *bytes;
+        const char *note; /* NULL: none */
+    } cases[] = {
+        {"f.jsonl",
+         "{\"text\":\"a\",\"label\":\"p\"}\n{\"text\":\"b\",\"label\":\"q\",\"why\":\"x\"}\n",
+         "Not used: column 'why'."},
+        {"f.jsonl",
+         "{\"messages\":[" USER("a") "," ASSISTANT("b") "],\"tools\":[]}\n"
+                                                        "{\"messages\":[" USER("c") "," ASSISTANT(
+                                                            "d") "],\"system\":\"s\"}\n",
+         "Not used: column 'tools'."},
+        {"f.csv", "text,label,label_text\na,0,p\nb,1,q\nc,0,p\nd,1,q\n",
+         "The classes are named by column 'label_text', so 'label' is not read."},
+        {"f.csv", "text,label\na,0\nb,1\nc,0\nd,1\ne,0\nf,1\n",
+         "The classes are numbers; where they stand for names, a model can use these: give them "
+         "with --label-names 0=NAME,1=NAME."},
+        {"f.csv", "text,label\na,0\nb,-1\nc,0\nd,-1\ne,0\nf,-1\n", NULL},
+        {"f.csv", "text,stars\na,1\nb,2\nc,1\nd,2\ne,1\nf,2\n", NULL},
+        {"f.jsonl",
+         "{\"question\":\"q\",\"context\":\"c\",\"answers\":{\"text\":[\"a\",\"b\"],"
+         "\"answer_start\":[1,2]}}\n{\"question\":\"r\",\"context\":\"c\",\"answers\":{\"text\":"
+         "[\"d\"],\"answer_start\":[1]}}\n",
+         "Where a question has several answers, the first is the target."}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dataset dataset = must_parse(cases[i].name, cases[i].bytes, NULL);
+        if (dataset.note_count != (cases[i].note != NULL) ||
+            (cases[i].note && strcmp(dataset.notes[0], cases[i].note) != 0))
+            fail_msg("case %zu: %s", i, dataset.note_count ? dataset.notes[0] : "no note");
+        dataset_release(&dataset);
+    }
+}
+
 static void a_label_map_names_the_classes(void **state)
 {
     (void)state;
@@ -1147,6 +1250,7 @@ int main(void)
         cmocka_unit_test(multiple_choice_has_letters_as_labels),
         cmocka_unit_test(options_are_counted),
         cmocka_unit_test(notes_what_the_user_should_know),
+        cmocka_unit_test(tells_of_what_is_not_read),
         cmocka_unit_test(a_label_map_names_the_classes),
         cmocka_unit_test(a_test_file_uses_the_labels_of_its_data),
         cmocka_unit_test(inputs_alone_can_be_read),

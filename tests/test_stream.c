@@ -92,8 +92,24 @@ static const struct reading readings[] = {
      "2:a|3:b|/ERROR 4:5: a quote opened in the row that starts here is never closed; close it, or "
      "double a quote that belongs to the text."},
     {".jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n{\"text\":3}\n", 3,
-     "1:a|2:b|/ERROR 4:3: the input (key 'text') is a number where text is expected; correct or "
-     "remove the row. Or leave such rows out with --on-bad-row=skip."},
+     "1:a|2:b|/ERROR 4:3: the input (key 'text') is a number where text is expected (name other "
+     "keys with --input); correct or remove the row. Or leave such rows out with "
+     "--on-bad-row=skip."},
+    /* titles and choices, which a row of a later chunk may lack */
+    {".jsonl",
+     "{\"title\":\"t\",\"text\":\"a\"}\n{\"title\":\"t\",\"text\":\"b\"}\n"
+     "{\"text\":\"c\"}\n{\"title\":\"u\",\"text\":\"d\"}\n",
+     4, "1:title: t\ntext: a|2:title: t\ntext: b|/3:text: c|4:title: u\ntext: d|/"},
+    {".jsonl",
+     "{\"question\":\"q\",\"choices\":[\"x\",\"y\"]}\n{\"question\":\"r\",\"choices\":[\"x\",\"y\"]"
+     "}\n"
+     "{\"question\":\"s\",\"choices\":[\"x\",\"y\"]}\n{\"question\":\"t\"}\n",
+     4,
+     "1:q\nA) x\nB) y|2:r\nA) x\nB) y|/ERROR 4:4: the choices (column 'choices') are missing (to "
+     "read the rows without them, name the input with --input); correct or remove the row. Or "
+     "leave such rows out with --on-bad-row=skip."},
+    {".csv", "question,A,B\nq,x,y\nr,x,y\ns,u,v\n", 3,
+     "2:q\nA) x\nB) y|3:r\nA) x\nB) y|/4:s\nA) u\nB) v|/"},
     /* errors at the start */
     {".csv", "", 0, "ERROR 4: the file is empty; a header and at least one row are needed."},
     {".csv", "\ntext\na\n", 1,
