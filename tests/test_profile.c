@@ -252,6 +252,45 @@ static void test_one_class(void **state)
     assert_non_null(strstr(err.text, "class"));
 }
 
+/* Which columns were read as what stands in both forms. */
+static void test_columns_are_named(void **state)
+{
+    static const struct {
+        const char *bytes;
+        const char *text;
+        const char *json;
+    } rows[] = {
+        {"id,title,text,label\n1,a,b,x\n2,c,d,y\n3,e,f,x\n4,g,h,y\n",
+         "Columns   input title,text; target label\n",
+         "\"input\": \"title,text\",\n      \"target\": \"label\",\n      \"rationale\": null,\n"
+         "      \"not_used\": [\n        \"id\"\n      ]"},
+        {"question,answer,reasoning\nq,1,z\nr,20,z\ns,300,z\n",
+         "Columns   input question; target answer; rationale reasoning\n",
+         "\"rationale\": \"reasoning\",\n      \"not_used\": []"},
+        {"question,answer\nq,a #### 1\nr,b #### 20\ns,c #### 300\n",
+         "Columns   input question; target answer behind \"####\"; rationale before it\n",
+         "\"rationale\": \"answer\",\n      \"not_used\": []"},
+        {"question,A,B,answer\nq,u,v,A\nr,u,v,B\ns,u,v,B\n",
+         "Columns   input question,A,B; target answer\n",
+         "\"input\": \"question,A,B\",\n      \"target\": \"answer\""}};
+    (void)state;
+    for (size_t r = 0; r < COUNT(rows); r++) {
+        struct dataset data;
+        struct whole_profile whole = {.data = &data};
+        struct text text = {0}, json = {0};
+        parse(&data, rows[r].bytes, NULL);
+        data_profile_make(&data, NULL, 0, 0, &whole.profile);
+        whole.metric = profile_metric(&data, &whole.profile, &whole.metric_reason);
+        profile_text(&whole, (struct report_style){.columns = 80}, &text);
+        profile_json(&whole, &json);
+        if (!strstr(text_string(&text), rows[r].text) || !strstr(text_string(&json), rows[r].json))
+            fail_msg("row %zu: %s%s", r, text_string(&text), text_string(&json));
+        text_release(&text);
+        text_release(&json);
+        let_go(&data, &whole.profile);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,7 +298,7 @@ int main(void)
         cmocka_unit_test(test_test_file),   cmocka_unit_test(test_metric),
         cmocka_unit_test(test_one_row),     cmocka_unit_test(test_all_the_same),
         cmocka_unit_test(test_many_labels), cmocka_unit_test(test_long_rows),
-        cmocka_unit_test(test_one_class),
+        cmocka_unit_test(test_one_class),   cmocka_unit_test(test_columns_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
