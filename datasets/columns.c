@@ -305,13 +305,17 @@ static void mark_choices(struct columns *columns)
 
 void columns_settle_choices(struct columns *columns, bool list)
 {
-    size_t count = columns->input_count;
-    if (columns->choices == CHOICES_LISTED && !list && !columns->choices_given) {
+    size_t last = columns->input_count - 1;
+    if (columns->choices == CHOICES_LISTED && !list) {
+        if (columns->named && !columns->as_text)
+            return;
         columns->choices = CHOICES_ABSENT;
-        columns->input_count--;
-    } else if (columns->choices == CHOICES_ABSENT && list && columns->choices_given && count > 1) {
+        columns->dropped = columns->named ? NULL : columns->inputs[last];
+        columns->input_count -= !columns->named;
+        columns->text_count = columns->input_count;
+    } else if (columns->choices == CHOICES_ABSENT && list && columns->named && last > 0) {
         columns->choices = CHOICES_LISTED;
-        columns->text_count = count - 1;
+        columns->text_count = last;
     }
 }
 
@@ -462,7 +466,8 @@ enum status columns_find(const char *where, const char *const *names, size_t cou
     const char *wish = wish_of(&search, options->input,
                                like && like->shape == SHAPE_COLUMNS ? like->input_column : NULL);
     enum status status = OK;
-    columns->choices_given = wish != NULL;
+    columns->named = wish != NULL;
+    columns->as_text = options->input && !options->skipped_lines;
     if (wish)
         status = take_wish(&search, &input_role, wish, columns->inputs, INPUT_COLUMNS,
                            &columns->input_count, err);

@@ -29,11 +29,13 @@ struct columns {
     size_t input_count;                /* 0 = not found yet */
     size_t text_count;                 /* of them, the first ones; the rest are choices */
     enum choice_layout choices;
-    bool choices_given;    /* the options name them, so they are not found by name alone */
+    bool named;            /* the inputs are named, and not found by name alone */
+    bool as_text;          /* by the options, so that what is no list of choices is text */
     bool one_missing;      /* a row may lack all but one of the texts */
     bool first_missing;    /* a row may lack the first of the texts */
     const char *target;    /* NULL with options.inputs_only */
     const char *rationale; /* NULL = none */
+    const char *dropped;   /* a column by the name of choices that holds no list, or NULL */
     const char *coded;     /* the column of numbers that the target spells out, or NULL */
 };
 
@@ -60,7 +62,8 @@ const char *columns_join(const struct columns *columns, const char *const *value
                          struct text *out);
 
 /* The first row with a value in the last input column has been seen: `list` says whether it is a
- * list. Makes it the choices, or leaves out a column that only goes by their name. */
+ * list. Makes the column the choices, or one of the texts, or leaves it out where it is only found
+ * by its name; `dropped` then. */
 void columns_settle_choices(struct columns *columns, bool list);
 
 /* The names of the input columns, joined by commas. */

@@ -294,7 +294,7 @@ void labels_note_numbers(struct dataset *dataset)
     dataset_note(dataset,
                  "The classes are numbers; where they stand for names, a model can use these: give "
                  "them with --label-names %s%s.",
-                 text_string(&map), dataset->label_count > 4 ? ",..." : "");
+                 text_string(&map), dataset->label_count > 4 ? " and so on" : "");
     text_release(&map);
 }
 

@@ -213,10 +213,41 @@ static enum status settle_choices(struct rows *rows, struct error *err)
     return OK;
 }
 
+/* Whether every target looks like the letter or the number of a choice. */
+static bool could_be_choices(const struct rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        const char *target = rows->examples[i].target;
+        if (!strchr("0123456789ABCDEFGHIJabcdefghij", *target) || target[1])
+            return false;
+    }
+    return true;
+}
+
+/* Choices that are text and no list would leave their letters without a meaning. */
+static enum status check_dropped(const struct rows *rows, struct error *err)
+{
+    const char *dropped = rows->columns.dropped;
+    if (!dropped || !could_be_choices(rows))
+        return OK;
+    const char *input = columns_input_names(&rows->columns, &rows->dataset->arena);
+    return error_set(
+        err, BAD_DATA,
+        "%s:%zu: the target %s could stand for one of the choices in column %s, which "
+        "are not a list; write them as [\"yes\", \"no\"], or say --input %s,%s to read "
+        "them as text or --input %s to leave them out.",
+        rows->name, rows->examples[0].line, excerpt_string(rows->examples[0].target).text,
+        excerpt_string(dropped).text, excerpt_clean(input).text, excerpt_clean(dropped).text,
+        excerpt_clean(input).text);
+}
+
 enum status rows_settle(struct rows *rows, struct error *err)
 {
     if (!rows->count || rows->options->inputs_only)
         return OK;
+    enum status status = check_dropped(rows, err);
+    if (status != OK)
+        return status;
     if (has_choices(rows))
         return settle_choices(rows, err);
     worked_settle(rows);

@@ -127,6 +127,9 @@ static const struct reading readings[] = {
      CHOICE_FROM_0, "q/A) x/B) y=>B;"},
     {"columns in JSON", "f.jsonl", "{\"goal\":\"q\",\"sol1\":\"x\",\"sol2\":7,\"label\":1}\n",
      CHOICE_FROM_0, "q/A) x/B) 7=>B;"},
+    {"an integer is a place, whatever the texts", "f.jsonl",
+     "{\"question\":\"q\",\"choices\":[\"1\",\"0\"],\"answer\":0}\n", CHOICE_FROM_0,
+     "q/A) 1/B) 0=>A;"},
     {"a text and a number agree", "f.csv", "question,A,B,C,answer\nq,0,1,2,1\nr,0,1,2,2\n",
      CHOICE_TEXT, "q/A) 0/B) 1/C) 2=>B;r/A) 0/B) 1/C) 2=>C;"},
 };
@@ -162,6 +165,10 @@ static void other_columns_are_left_alone(void **state)
     dataset = must_parse("f.jsonl", "{\"text\":\"a\",\"choices\":[\"x\",\"y\"],\"label\":\"x\"}\n",
                          &(struct dataset_options){.input = "text"});
     expect("named", &dataset, "a=>x;");
+    dataset_release(&dataset);
+    dataset = must_parse("f.csv", "text,options,label\na,b ) c,A\n",
+                         &(struct dataset_options){.input = "text,options"});
+    expect("as text", &dataset, "text: a/options: b ) c=>A;");
     dataset_release(&dataset);
 }
 
@@ -254,6 +261,10 @@ static const struct refusal refusals[] = {
      "f.csv:2: the choices (column 'choices') are no JSON list such as [\"yes\", \"no\"]", ""},
     {"f.csv", "question,choices,answer\nq,\"[\"\"x\"\",\"\"y\"\"]\",0\nq,,0\n",
      "f.csv:3: the choices (column 'choices') are no JSON list", ""},
+    {"f.csv", "Problem,options,correct\nq,a ) 38 b ) 27,a\nr,a ) 3 b ) 4,b\n",
+     "f.csv:2: the target 'a' could stand for one of the choices in column 'options', which are "
+     "not",
+     "or say --input Problem,options to read them as text or --input Problem to leave"},
     {"f.jsonl", "{\"goal\":\"q\",\"sol1\":\"x\",\"sol2\":true,\"label\":1}\n",
      "f.jsonl:1: the choices (column 'sol1') are not all texts", ""},
 };
