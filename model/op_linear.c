@@ -31,7 +31,7 @@ static void backward(struct tape *tape, struct node *node)
     if (w->needs_grad) {
         real *grad = tape_grad_beta(tape, w, &beta);
         blas_gemm(TRANSPOSED, AS_IS, w->rows, w->cols, x->rows, l->scale, out->grad, out->cols,
-                  x->data, x->cols, beta, grad, w->cols);
+                  tape_values(x), x->cols, beta, grad, w->cols);
     }
     if (l->bias && l->bias->needs_grad)
         add_to_bias(tape, out, l->bias);
@@ -39,11 +39,11 @@ static void backward(struct tape *tape, struct node *node)
         tape_pass_grad(tape, out, l->y);
 }
 
-static void multiply(const struct tensor *x, const struct tensor *w, real scale, real beta,
+static void multiply(struct tensor *x, const struct tensor *w, real scale, real beta,
                      struct tensor *out)
 {
-    blas_gemm(AS_IS, TRANSPOSED, x->rows, w->rows, x->cols, scale, x->data, x->cols, w->data,
-              w->cols, beta, out->data, out->cols);
+    blas_gemm(AS_IS, TRANSPOSED, x->rows, w->rows, x->cols, scale, tape_values(x), x->cols,
+              w->data, w->cols, beta, out->data, out->cols);
 }
 
 struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *w, struct tensor *bias)
@@ -54,6 +54,7 @@ struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *w, 
             memcpy(out->data + (size_t)r * (size_t)out->cols, bias->data,
                    (size_t)out->cols * sizeof(real));
     multiply(x, w, 1, bias ? 1 : 0, out);
+    x->kept = x->kept || w->needs_grad;
     bool needed = x->needs_grad || w->needs_grad || (bias && bias->needs_grad);
     struct linear *l = tape_record(tape, sizeof *l, out, needed, backward);
     if (l) {
@@ -70,6 +71,7 @@ struct tensor *op_linear_add(struct tape *tape, struct tensor *y, struct tensor 
 {
     struct tensor *out = tape_constant(tape, y->data, y->rows, y->cols);
     multiply(x, w, scale, 1, out);
+    x->kept = x->kept || w->needs_grad;
     bool needed = y->needs_grad || x->needs_grad || w->needs_grad;
     struct linear *l = tape_record(tape, sizeof *l, out, needed, backward);
     if (l) {

@@ -30,12 +30,12 @@ static void micro_batch(const struct setting *setting, const struct workload *w,
     *scored = together * w->answer_tokens;
 }
 
-/* Values that a recording pass keeps of each row of a layer: two norms with their scales, keys,
- * values, queries, attention, two branches and two sums, and the feed-forward. */
+/* Values that a recording pass keeps of each row of a layer: the scales of two norms, keys, values,
+ * queries, attention, two sums, and the two sides of the feed-forward. */
 static double layer_values(const struct model *m)
 {
     double keys = m->n_head_kv * m->head_dim, queries = m->n_head * m->head_dim;
-    return 6.0 * m->n_embd + 2 + 2 * keys + 2 * queries + 3.0 * m->n_ff;
+    return 2.0 * m->n_embd + 2 + 2 * keys + 2 * queries + 2.0 * m->n_ff;
 }
 
 /* Values that live in the workspace of one worker: the activations, those of one layer and what is
@@ -49,7 +49,8 @@ static double workspace_values(const struct workload *w, double rows, double sco
     double layers = w->recompute
                         ? (m->n_layer - 1.0) * rows * m->n_embd + fmax(rows * layer_values(m), last)
                         : (m->n_layer - 1.0) * rows * layer_values(m) + last;
-    double around = rows * (m->n_embd + m->n_rotated) + 2 * scored * m->n_embd;
+    double shared = rows * (m->n_embd + m->n_ff); /* the places of struct common */
+    double around = rows * (m->n_embd + m->n_rotated) + 2 * scored * m->n_embd + shared;
     double logits = fmin(scored, LOGIT_ROWS) * m->n_vocab;
     double gradients = (rows + scored) * (3.0 * m->n_ff + 4.0 * m->n_embd + 2 * keys);
     if (w->recompute) /* the logits are gone before a layer is run again */
