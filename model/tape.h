@@ -44,7 +44,9 @@ struct tensor {
     bool needs_grad;
     bool parameter; /* `grad` is not from the pool */
     bool kept;      /* an operator reads its values on the way back, so they must not change */
-    const struct again *again; /* its values share a place; NULL: they stay where they are */
+    const struct packed *packed; /* a weight's values as the file has them (model/weight.h), and no
+                                    `data`; NULL: they are in `data` */
+    const struct again *again;   /* its values share a place; NULL: they stay where they are */
 };
 
 static inline size_t tensor_size(const struct tensor *t)

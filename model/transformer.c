@@ -10,7 +10,8 @@ enum { ATTENTION_NORM, FEED_FORWARD_NORM, FIRST_SITE, LAYER_WEIGHTS = FIRST_SITE
 /* Number of the first layer's first weight. */
 static int first_layer_weight(const struct model *model)
 {
-    return model->output.data == model->embedding.data ? 2 : 3;
+    const struct tensor *in = &model->embedding, *out = &model->output;
+    return out->data == in->data && out->packed == in->packed ? 2 : 3;
 }
 
 int model_weight_count(const struct model *model)

@@ -4,6 +4,7 @@
  * technique is tested by being registered; a row in `recipes` is needed when the common settings do
  * not suffice to learn eight examples by heart.
  */
+#define _XOPEN_SOURCE 700
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include "techniques/prompt.h"
 #include "techniques/trainer.h"
 #include "tests/adapting.h"
+#include "tests/packed_model.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -626,6 +628,48 @@ static void test_threads(void **state)
     }
 }
 
+/* Puts a model from a file in place of the subject's. */
+static void exchange_model(struct subject *s, const char *path, enum weight_form form)
+{
+    struct error err;
+    int threads = pool_threads(s->engine->pool), context = s->model->n_context;
+    engine_free(s->engine);
+    model_free(s->model);
+    if (model_load_as(&s->model, path, form, &err) != OK)
+        fail_msg("%s", err.text);
+    s->model->n_context = context;
+    s->engine = engine_create(s->model, threads);
+}
+
+/* Training and answers are the same to the bit with weights that stay as the file has them. */
+static void test_packed(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    char path[PACKED_PATH];
+    packed_make(FIXTURES "tiny.gguf", path);
+    for (size_t i = 0; (t = each(i)); i++) {
+        struct subject plain, packed;
+        open_any(&plain, t, 2);
+        open_any(&packed, t, 2);
+        exchange_model(&plain, path, WEIGHTS_EXPANDED);
+        exchange_model(&packed, path, WEIGHTS_PACKED);
+        packed.engine->recompute = true;
+        struct adapted *a = adapt_briefly(&plain, t), *b = adapt_briefly(&packed, t);
+        learn(&plain, a);
+        learn(&packed, b);
+        if (a->parameters.count)
+            assert_memory_equal(a->parameters.values, b->parameters.values,
+                                a->parameters.count * sizeof(real));
+        check_same_outcomes(&plain, subject_answer(&plain, a), subject_answer(&packed, b));
+        adapted_release(a);
+        adapted_release(b);
+        subject_close(&plain);
+        subject_close(&packed);
+    }
+    unlink(path);
+}
+
 /* All weights of the model in a row. */
 static size_t weights_of(const struct model *model, const struct tensor **weights)
 {
@@ -1003,16 +1047,17 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_json),        cmocka_unit_test(test_costs),
-        cmocka_unit_test(test_memory),      cmocka_unit_test(test_same_seed),
-        cmocka_unit_test(test_lora_start),  cmocka_unit_test(test_start),
-        cmocka_unit_test(test_uncached),    cmocka_unit_test(test_by_heart),
-        cmocka_unit_test(test_threads),     cmocka_unit_test(test_recompute),
-        cmocka_unit_test(test_frozen),      cmocka_unit_test(test_saved),
-        cmocka_unit_test(test_wrong_blobs), cmocka_unit_test(test_other_origin),
-        cmocka_unit_test(test_merged),      cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_same_seed),
+        cmocka_unit_test(test_lora_start),   cmocka_unit_test(test_start),
+        cmocka_unit_test(test_uncached),     cmocka_unit_test(test_by_heart),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_recompute),    cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_saved),        cmocka_unit_test(test_wrong_blobs),
+        cmocka_unit_test(test_other_origin), cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_tasks),        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
