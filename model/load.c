@@ -284,9 +284,17 @@ static enum status read_layer(const struct gguf *gguf, struct model *m, int laye
     return OK;
 }
 
+/* One piece of memory for all weights, so that none of it is left over between them. */
+static void reserve_values(struct model *m, size_t tensors)
+{
+    size_t around = tensors * (2 * MEMORY_ALIGNMENT + sizeof(struct packed));
+    arena_reserve(&m->values, m->form_bytes[m->form] + around);
+}
+
 static enum status read_weights(const struct gguf *gguf, struct model *m, struct error *err)
 {
     enum status status;
+    reserve_values(m, gguf_tensor_count(gguf));
     if ((status = read_weight(gguf, m, "token_embd.weight", m->n_vocab, m->n_embd, &m->embedding,
                               err)) ||
         (status = read_weight(gguf, m, "output_norm.weight", 1, m->n_embd, &m->output_norm, err)))
