@@ -40,7 +40,7 @@ static void open_packed(struct desk *desk, struct bench *bench, char path[PACKED
     static char words[BENCH_PATH * 2];
     struct error err;
     bench_enter(bench);
-    bench_rows(bench->data, 60, 3, 3);
+    bench_rows(bench->data, 60, 24, 3);
     packed_make(TINY_MODEL, path);
     snprintf(words, sizeof words, "%s --model %s %s", bench->data, path, more);
     desk_must(desk_open(desk, words, &err), &err);
