@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advisor/memory_limit.h"
 #include "advisor/pace.h"
 #include "advisor/policy.h"
 #include "advisor/run_trial.h"
@@ -56,7 +57,8 @@ bool technique_fits(struct study *study, const struct technique *technique, cons
         snprintf(text, sizeof text, "needs at least %d training examples, and there are %zu",
                  technique->minimum_examples, train);
     *why = arena_strdup(&study->arena, text);
-    return !*text;
+    const struct setting usual = setting_default(technique);
+    return !*text && memory_fits(study, &usual, train, why);
 }
 
 const struct trial_record *best_trial(const struct technique *technique,
@@ -275,6 +277,8 @@ static enum status test_one(struct study *study, const struct technique *techniq
     enum status status = setting_parse(technique, best->key.setting, &setting, &arena, err);
     if (status == OK)
         status = trial_artifact_load(study->store, best->id, &arena, &artifact, &length, err);
+    if (status == OK)
+        status = memory_settle(study, &setting, (size_t)best->key.examples, err);
     if (status == OK)
         status =
             evaluate_test(&study->evaluator, &setting, (size_t)best->key.examples, best->key.seed,

@@ -18,9 +18,9 @@ static const char *const recommend_options[] = {
     "rules",       "fact",       NULL};
 
 static const char *const trial_options[] = {
-    "set",  "examples",  "metric",      "budget",      "test",  "input",   "label", "rationale",
-    "task", "delimiter", "label-names", "on-bad-row",  "model", "threads", "seed",  "format",
-    "json", "output",    "color",       "no-progress", "quiet", "verbose", NULL};
+    "set",       "examples", "metric",    "budget",      "max-memory",  "test",  "input",   "label",
+    "rationale", "task",     "delimiter", "label-names", "on-bad-row",  "model", "threads", "seed",
+    "format",    "json",     "output",    "color",       "no-progress", "quiet", "verbose", NULL};
 
 static const char *const report_options[] = {"study",       "format", "json",    "output", "color",
                                              "no-progress", "quiet",  "verbose", NULL};

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "model/transformer.h"
+#include "model/weight.h"
 #include "techniques/trainer.h"
 
 enum {
@@ -77,7 +78,11 @@ static double scoring_bytes(const struct workload *w)
     double queries = layer->linear[SITE_Q].rows, keys = layer->linear[SITE_K].rows;
     double hidden = layer->linear[SITE_GATE].rows, width = w->model->n_embd;
     double rows = fmax(SCORING_ROWS, w->input_tokens + w->answer_tokens);
-    return (double)sizeof(real) * rows * (6 * width + 3 * queries + 3 * keys + 3 * hidden);
+    double portion = 0; /* of a packed weight */
+    for (int s = 0; s < N_SITES && w->form == WEIGHTS_PACKED; s++)
+        portion = fmax(portion, fmin(layer->linear[s].rows, WEIGHT_TILE) * layer->linear[s].cols);
+    return (double)sizeof(real) *
+           (rows * (4 * width + 3 * queries + 3 * keys + 3 * hidden) + portion);
 }
 
 static double cache_bytes(const struct model *model, double tokens)

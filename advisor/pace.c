@@ -54,15 +54,7 @@ static struct estimate estimate_of(const struct study *study, const struct techn
 {
     const struct setting setting = setting_default(technique);
     const struct site_facts site = {.threads = 1, .weight_bits = 8 * sizeof(real)};
-    const struct workload workload = {.model = study->model,
-                                      .examples = study->split.train_count,
-                                      .input_tokens =
-                                          study->example_tokens - fmax(study->tokens_answer - 1, 0),
-                                      .instruction_tokens = study->prefix_tokens,
-                                      .list_tokens = study->list_tokens,
-                                      .answer_tokens = study->tokens_answer,
-                                      .rationale_tokens = study->tokens_rationale,
-                                      .labels = study->data.label_count};
+    const struct workload workload = study_workload(study, study->split.train_count);
     return estimate_cost(&setting, &workload, &site);
 }
 

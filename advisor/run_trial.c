@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "advisor/allocate.h"
+#include "advisor/memory_limit.h"
 #include "advisor/pace.h"
 
 enum { LOSS_ROWS = 64 };
@@ -116,9 +117,10 @@ static enum status run_claimed(struct running *r, const struct setting *setting,
     arena_init(&arena, NULL);
     study->worked = true;
     r->written = clock_seconds();
-    enum status status =
-        evaluate_trial(&study->evaluator, setting, (size_t)r->key.examples, r->key.seed, &hooks,
-                       &study->deadline, &arena, &outcome, err);
+    enum status status = memory_settle(study, setting, (size_t)r->key.examples, err);
+    if (status == OK)
+        status = evaluate_trial(&study->evaluator, setting, (size_t)r->key.examples, r->key.seed,
+                                &hooks, &study->deadline, &arena, &outcome, err);
     status = status == OK ? store_outcome(r, &outcome, err) : settle(r, status, err);
     arena_release(&arena);
     return status;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "advisor/interrupt.h"
+#include "advisor/memory_limit.h"
 #include "advisor/study_file.h"
 #include "model/tokenizer.h"
 #include "techniques/prompt.h"
@@ -94,8 +95,12 @@ static enum status load_data(struct study *study, struct error *err)
 static enum status load_model(struct study *study, struct error *err)
 {
     enum status status = options_check_model(study->options, err);
+    enum weight_form form;
+    study->memory_limit = memory_limit(study->options);
     if (status == OK)
-        status = model_load(&study->model, study->options->model, err);
+        status = memory_first_form(study, &form, err);
+    if (status == OK)
+        status = model_load_as(&study->model, study->options->model, form, err);
     if (status == OK)
         study->engine = engine_create(study->model, study->options->threads);
     return status;
@@ -251,6 +256,19 @@ void study_close(struct study *study)
     dataset_release(&study->data);
     arena_release(&study->arena);
     *study = (struct study){.lock = -1};
+}
+
+struct workload study_workload(const struct study *study, size_t examples)
+{
+    return (struct workload){.model = study->model,
+                             .examples = examples,
+                             .input_tokens =
+                                 study->example_tokens - fmax(study->tokens_answer - 1, 0),
+                             .instruction_tokens = study->prefix_tokens,
+                             .list_tokens = study->list_tokens,
+                             .answer_tokens = study->tokens_answer,
+                             .rationale_tokens = study->tokens_rationale,
+                             .labels = study->data.label_count};
 }
 
 /* ---- Sizes ---------------------------------------------------------------------------------- */

@@ -38,6 +38,8 @@ struct study {
     int lock; /* descriptor of the lock file, or -1 */
     struct study_record record;
 
+    struct measured memory_limit; /* bytes that the program may take (advisor/memory_limit.h) */
+
     double tokens_mean, tokens_max; /* of the inputs, in the model's tokens */
     double example_tokens; /* mean of what a training example adds to a pass: request and answer */
     double prefix_tokens;  /* shared start of the bare model's prompts */
@@ -74,6 +76,9 @@ enum status study_judge(struct study *study, struct error *err);
  * none does, or before study_judge. And the points by which rules raise (or lower) it. */
 const char *study_excludes(const struct study *study, const struct technique *technique);
 double study_prior(const struct study *study, const struct technique *technique);
+
+/* The work of a technique that learns from `examples` examples of this study. */
+struct workload study_workload(const struct study *study, size_t examples);
 
 /* Decides how many development and test examples the trials answer, from a probe of the model's
  * speed and the budget, and makes the study file; a resumed study keeps what it had. */

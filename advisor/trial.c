@@ -7,6 +7,7 @@
 #include "advisor/allocate.h"
 #include "advisor/command.h"
 #include "advisor/interrupt.h"
+#include "advisor/memory_limit.h"
 #include "advisor/output.h"
 #include "advisor/study.h"
 #include "advisor/summary.h"
@@ -90,8 +91,10 @@ static enum status run(struct study *study, struct report *report, struct error 
     struct trial_hooks hooks = {.context = study, .progress = on_progress};
     uint64_t seed = study->options->seed;
     study_set_deadline(study, study_left(study));
-    status = evaluate_trial(&study->evaluator, &setting, examples, seed, &hooks, &study->deadline,
-                            &study->arena, &outcome, err);
+    status = memory_settle(study, &setting, examples, err);
+    if (status == OK)
+        status = evaluate_trial(&study->evaluator, &setting, examples, seed, &hooks,
+                                &study->deadline, &study->arena, &outcome, err);
     if (status == OK)
         status = evaluate_test(&study->evaluator, &setting, examples, seed, outcome.artifact,
                                outcome.artifact_length, &study->deadline, &study->arena,

@@ -12,6 +12,7 @@
 #include "artifacts/format.h"
 #include "model/gguf.h"
 #include "model/gguf_write.h"
+#include "model/weight.h"
 
 enum { TYPE_F32 = 0, TYPE_F16 = 1, ROWS_AT_ONCE = 256 };
 
@@ -155,7 +156,7 @@ static enum status write_tensor(struct merging *m, const struct gguf_tensor *ten
     real *values = memory_try(bytes);
     if (!values)
         return error_set(err, FAILED, "%s: there is no memory to fold it", tensor->name);
-    memcpy(values, weight->data, bytes);
+    weight_copy(weight, 0, weight->rows, values);
     adapted_merge(m->adapted, number, values);
     enum status status = write_values(m, tensor, values, err);
     free(values);

@@ -113,15 +113,35 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
     return chunk;
 }
 
+static void drop_chunk(struct arena *arena, struct arena_chunk *chunk)
+{
+    meter_subtract(arena->meter, sizeof *chunk + chunk->size);
+    UNPOISON(chunk->data, chunk->size);
+    free(chunk);
+}
+
+/* Returns the chunks behind the current one that are too small for `bytes`: they are empty, and a
+ * larger one takes their place. */
+static void drop_small(struct arena *arena, size_t bytes)
+{
+    struct arena_chunk **link = arena->current ? &arena->current->next : &arena->first;
+    while (*link && (*link)->size < bytes) {
+        struct arena_chunk *small = *link;
+        *link = small->next;
+        drop_chunk(arena, small);
+    }
+}
+
 /* The chunk that has room for `bytes`: the current one, the next kept one, or a new one. */
 static struct arena_chunk *chunk_with_room(struct arena *arena, size_t bytes)
 {
     struct arena_chunk *chunk = arena->current;
     if (chunk && chunk->size - chunk->used >= bytes)
         return chunk;
+    drop_small(arena, bytes);
     struct arena_chunk *next = chunk ? chunk->next : arena->first;
     arena->behind += chunk ? chunk->used : 0;
-    if (next && next->size >= bytes) {
+    if (next) {
         next->used = 0;
         arena->current = next;
         return next;
@@ -220,9 +240,7 @@ void arena_release(struct arena *arena)
     struct arena_chunk *chunk = arena->first;
     while (chunk) {
         struct arena_chunk *next = chunk->next;
-        meter_subtract(arena->meter, sizeof *chunk + chunk->size);
-        UNPOISON(chunk->data, chunk->size);
-        free(chunk);
+        drop_chunk(arena, chunk);
         chunk = next;
     }
     arena->first = arena->current = NULL;
@@ -231,10 +249,9 @@ void arena_release(struct arena *arena)
 
 void arena_consolidate(struct arena *arena)
 {
-    size_t used = arena->behind + (arena->current ? arena->current->used : 0);
-    if (arena->first != arena->current) {
+    if (arena->first && arena->first->next) {
         arena_release(arena);
-        arena_reserve(arena, used);
+        arena_reserve(arena, arena->most);
     }
     arena_clear(arena);
 }

@@ -74,7 +74,7 @@ void arena_rewind(struct arena *arena, struct arena_mark mark);
 void arena_clear(struct arena *arena); /* empty, chunks kept */
 
 /* Empties the arena and, when it has several chunks, replaces them by one as large as all that was
- * in use: the next round of the same work then fits without a further request. */
+ * ever in use at once: the next round of the same work then fits without a further request. */
 void arena_consolidate(struct arena *arena);
 
 void arena_release(struct arena *arena);      /* all memory returned; the arena may be used again */

@@ -75,10 +75,9 @@ static size_t keep_unique(uint64_t *sorted, size_t count)
     return kept;
 }
 
-/* Sets the words of each document; returns how many there are in all. */
-static size_t collect_words(struct document *documents, size_t count, struct arena *scratch)
+/* Sets the words of each document. */
+static void collect_words(struct document *documents, size_t count, struct arena *scratch)
 {
-    size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         struct document *document = &documents[i];
         uint64_t *words = memory_alloc(strlen(document->text) * sizeof *words);
@@ -88,9 +87,7 @@ static size_t collect_words(struct document *documents, size_t count, struct are
         size_t bytes = document->count * sizeof *words;
         document->words = memcpy(arena_alloc(scratch, bytes), words, bytes);
         free(words);
-        total += document->count;
     }
-    return total;
 }
 
 /* A table of the different words, by hash. */
@@ -106,6 +103,35 @@ static struct word *find_word(const struct vocabulary *vocabulary, uint64_t hash
     while (vocabulary->slots[at].documents && vocabulary->slots[at].hash != hash)
         at = (at + 1) & (vocabulary->size - 1);
     return &vocabulary->slots[at];
+}
+
+/* Has room for one word more: the table grows with the different words, of which there are far
+ * fewer than words. */
+static void grow(struct vocabulary *vocabulary)
+{
+    if (2 * (vocabulary->count + 1) <= vocabulary->size)
+        return;
+    struct vocabulary larger = {.size = table_size(2 * (vocabulary->count + 1)),
+                                .count = vocabulary->count};
+    larger.slots = memory_zalloc(larger.size * sizeof *larger.slots);
+    for (size_t i = 0; i < vocabulary->size; i++)
+        if (vocabulary->slots[i].documents)
+            *find_word(&larger, vocabulary->slots[i].hash) = vocabulary->slots[i];
+    free(vocabulary->slots);
+    *vocabulary = larger;
+}
+
+static struct vocabulary count_words(const struct document *documents, size_t count)
+{
+    struct vocabulary vocabulary = {0};
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < documents[i].count; j++) {
+            grow(&vocabulary);
+            struct word *word = find_word(&vocabulary, documents[i].words[j]);
+            word->hash = documents[i].words[j];
+            vocabulary.count += word->documents++ == 0;
+        }
+    return vocabulary;
 }
 
 /* Rarest first; the hash decides between equals, so that the order is the same everywhere. */
@@ -134,15 +160,8 @@ static void rank_words(struct vocabulary *vocabulary, struct arena *scratch)
  * Returns the number of different words. */
 static size_t rank_documents(struct document *documents, size_t count, struct arena *scratch)
 {
-    size_t total = collect_words(documents, count, scratch);
-    struct vocabulary vocabulary = {.size = table_size(total)};
-    vocabulary.slots = arena_zalloc(scratch, vocabulary.size * sizeof *vocabulary.slots);
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < documents[i].count; j++) {
-            struct word *word = find_word(&vocabulary, documents[i].words[j]);
-            word->hash = documents[i].words[j];
-            vocabulary.count += word->documents++ == 0;
-        }
+    collect_words(documents, count, scratch);
+    struct vocabulary vocabulary = count_words(documents, count);
     rank_words(&vocabulary, scratch);
     size_t most = count < 4 ? count : count / 2;
     for (size_t i = 0; i < count; i++) {
@@ -156,6 +175,7 @@ static size_t rank_documents(struct document *documents, size_t count, struct ar
         document->count = kept;
         qsort(document->words, kept, sizeof *document->words, compare_hashes);
     }
+    free(vocabulary.slots);
     return vocabulary.count;
 }
 

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/blas.h"
+#include "model/weight.h"
 
 /* A place in the batch. Its cache is reused by the streams that take the place in turn. */
 struct slot {
@@ -103,8 +103,8 @@ static void run_step(struct batch *batch, struct workspace *workspace)
     size_t vocabulary = (size_t)head->rows;
     real *logits =
         arena_alloc(&workspace->arena, (size_t)states->rows * vocabulary * sizeof *logits);
-    blas_gemm(AS_IS, TRANSPOSED, states->rows, head->rows, states->cols, 1, states->data,
-              states->cols, head->data, head->cols, 0, logits, head->rows);
+    struct factor factor = {states->data, states->rows};
+    weight_multiply(head, factor, 1, 0, logits, &workspace->arena);
     for (int s = 0; s < layout.n_segments; s++) {
         struct slot *slot = batch->order[s];
         const real *row = logits + (size_t)s * vocabulary;

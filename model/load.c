@@ -13,6 +13,7 @@
 #include "model/gguf.h"
 #include "model/tokenizer.h"
 #include "model/transformer.h"
+#include "model/weight.h"
 
 enum { MOST_LAYERS = 1024, MOST_WIDTH = 1 << 17, MOST_CONTEXT = 1 << 28, KEY_BYTES = 128 };
 
@@ -216,7 +217,37 @@ static enum status expand(const struct gguf *gguf, const struct gguf_tensor *ten
 }
 #endif
 
-/* Reads tensor `name` of (rows, cols) into memory of the model's arena. */
+/* Whether a packed model leaves the tensor as it is: a matrix that the file has in fewer bytes. */
+static bool can_stay(const struct gguf_tensor *tensor)
+{
+    return tensor->rows > 1 && tensor->row_bytes < (uint64_t)tensor->ne[0] * sizeof(real);
+}
+
+static enum status read_blocks(const struct gguf *gguf, struct model *m,
+                               const struct gguf_tensor *tensor, struct tensor *weight,
+                               struct error *err)
+{
+    struct packed *packed = arena_alloc(&m->values, sizeof *packed);
+    unsigned char *blocks = arena_alloc(&m->values, (size_t)tensor->bytes);
+    *packed = (struct packed){tensor->type, blocks, (size_t)tensor->row_bytes};
+    weight->packed = packed;
+    enum status status = gguf_read(gguf, tensor, 0, tensor->rows, blocks, err);
+    return status == OK ? gguf_expand(gguf, tensor, 0, tensor->rows, NULL, err) : status;
+}
+
+/* Sizes of both forms, from the header. */
+static void count_bytes(const struct gguf *gguf, struct model *m)
+{
+    m->form_bytes[WEIGHTS_EXPANDED] = m->form_bytes[WEIGHTS_PACKED] = 0;
+    for (size_t i = 0; i < gguf_tensor_count(gguf); i++) {
+        const struct gguf_tensor *tensor = gguf_tensor_at(gguf, i);
+        size_t expanded = (size_t)tensor->rows * (size_t)tensor->ne[0] * sizeof(real);
+        m->form_bytes[WEIGHTS_EXPANDED] += expanded;
+        m->form_bytes[WEIGHTS_PACKED] += can_stay(tensor) ? (size_t)tensor->bytes : expanded;
+    }
+}
+
+/* Reads tensor `name` of (rows, cols) in the model's form. */
 static enum status read_weight(const struct gguf *gguf, struct model *m, const char *name, int rows,
                                int cols, struct tensor *weight, struct error *err)
 {
@@ -225,8 +256,9 @@ static enum status read_weight(const struct gguf *gguf, struct model *m, const c
     if (status != OK)
         return status;
     *weight = (struct tensor){.rows = rows, .cols = cols};
-    weight->data = arena_alloc(&m->arena, tensor_size(weight) * sizeof(real));
-    m->n_parameters += tensor_size(weight);
+    if (m->form == WEIGHTS_PACKED && can_stay(tensor))
+        return read_blocks(gguf, m, tensor, weight, err);
+    weight->data = arena_alloc(&m->values, tensor_size(weight) * sizeof(real));
     return expand(gguf, tensor, weight->data, err);
 }
 
@@ -252,9 +284,17 @@ static enum status read_layer(const struct gguf *gguf, struct model *m, int laye
     return OK;
 }
 
+/* One piece of memory for all weights, so that none of it is left over between them. */
+static void reserve_values(struct model *m, size_t tensors)
+{
+    size_t around = tensors * (2 * MEMORY_ALIGNMENT + sizeof(struct packed));
+    arena_reserve(&m->values, m->form_bytes[m->form] + around);
+}
+
 static enum status read_weights(const struct gguf *gguf, struct model *m, struct error *err)
 {
     enum status status;
+    reserve_values(m, gguf_tensor_count(gguf));
     if ((status = read_weight(gguf, m, "token_embd.weight", m->n_vocab, m->n_embd, &m->embedding,
                               err)) ||
         (status = read_weight(gguf, m, "output_norm.weight", 1, m->n_embd, &m->output_norm, err)))
@@ -263,7 +303,6 @@ static enum status read_weights(const struct gguf *gguf, struct model *m, struct
     if (gguf_tensor(gguf, "output.weight") &&
         (status = read_weight(gguf, m, "output.weight", m->n_vocab, m->n_embd, &m->output, err)))
         return status;
-    m->layers = arena_zalloc(&m->arena, (size_t)m->n_layer * sizeof *m->layers);
     for (int layer = 0; layer < m->n_layer && status == OK; layer++)
         status = read_layer(gguf, m, layer, err);
     return status;
@@ -286,13 +325,14 @@ static enum status check_memory(const struct gguf *gguf, const struct model *m, 
                          "%s: the hyper-parameters ask for %.0f weights but the file holds %.0f; "
                          "the file is damaged or incomplete, download it again",
                          gguf_path(gguf), values, in_file);
-    void *probe = memory_try((size_t)(values * sizeof(real)));
+    size_t bytes = m->form_bytes[m->form];
+    void *probe = memory_try(bytes);
     free(probe);
     if (!probe)
         return error_set(err, FAILED,
-                         "%s: its weights need %.1f GB of memory as floats, which the "
+                         "%s: its weights need %.1f GB of memory, which the "
                          "system refuses; free memory or choose a smaller model",
-                         gguf_path(gguf), values * sizeof(real) / 1e9);
+                         gguf_path(gguf), (double)bytes / 1e9);
     return OK;
 }
 
@@ -314,17 +354,31 @@ static enum status fill(struct model *m, const struct gguf *gguf, struct error *
     m->name = arena_strdup(&m->arena, name);
     m->path = arena_strdup(&m->arena, gguf_path(gguf));
     m->n_vocab = (int)tokenizer_size(m->tokenizer);
-    if ((status = check_memory(gguf, m, err)) || (status = read_weights(gguf, m, err)) ||
-        (status = read_frequency_factors(gguf, m, err)))
+    count_bytes(gguf, m);
+    if ((status = check_memory(gguf, m, err)))
         return status;
-    m->bytes = arena_held(&m->arena);
+    m->layers = arena_zalloc(&m->arena, (size_t)m->n_layer * sizeof *m->layers);
+    if ((status = read_weights(gguf, m, err)) || (status = read_frequency_factors(gguf, m, err)))
+        return status;
+    for (int i = 0; i < model_weight_count(m); i++)
+        m->n_parameters += tensor_size(model_weight(m, i));
+    m->bytes = arena_held(&m->arena) + arena_held(&m->values);
     return OK;
 }
 
-enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err)
+static struct model *new_model(enum weight_form form)
 {
     struct model *m = memory_zalloc(sizeof *m);
+    m->form = form;
     arena_init(&m->arena, NULL);
+    arena_init(&m->values, NULL);
+    return m;
+}
+
+static enum status from_gguf(struct model **model, const struct gguf *gguf, enum weight_form form,
+                             struct error *err)
+{
+    struct model *m = new_model(form);
     enum status status = fill(m, gguf, err);
     if (status != OK) {
         model_free(m);
@@ -334,19 +388,53 @@ enum status model_from_gguf(struct model **model, const struct gguf *gguf, struc
     return status;
 }
 
+enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err)
+{
+    return from_gguf(model, gguf, WEIGHTS_EXPANDED, err);
+}
+
 enum status model_load(struct model **model, const char *path, struct error *err)
+{
+    return model_load_as(model, path, WEIGHTS_EXPANDED, err);
+}
+
+enum status model_load_as(struct model **model, const char *path, enum weight_form form,
+                          struct error *err)
 {
     *model = NULL;
     struct gguf *gguf;
     enum status status = gguf_open(&gguf, path, err);
     if (status != OK)
         return status;
-    status = model_from_gguf(model, gguf, err);
+    status = from_gguf(model, gguf, form, err);
     gguf_free(gguf);
     if (status == OK && (status = hash_file(path, (*model)->sha256, err)) != OK) {
         model_free(*model);
         *model = NULL;
     }
+    return status;
+}
+
+enum status model_hold(struct model *model, enum weight_form form, struct error *err)
+{
+    struct gguf *gguf;
+    char sha256[sizeof model->sha256];
+    if (model->form == form)
+        return OK;
+    enum status status = hash_file(model->path, sha256, err);
+    if (status == OK && strcmp(sha256, model->sha256) != 0)
+        status = error_set(err, BAD_MODEL,
+                           "%s: it is not the file any more that was read before; start again",
+                           model->path);
+    if (status == OK)
+        status = gguf_open(&gguf, model->path, err);
+    if (status != OK)
+        return status;
+    arena_release(&model->values);
+    model->form = form;
+    status = read_weights(gguf, model, err);
+    gguf_free(gguf);
+    model->bytes = arena_held(&model->arena) + arena_held(&model->values);
     return status;
 }
 
@@ -394,6 +482,7 @@ static enum status fill_shape(struct model *m, const struct gguf *gguf, struct e
     m->path = arena_strdup(&m->arena, gguf_path(gguf));
     m->n_vocab = (int)embedding->rows;
     shape_tensors(m, !gguf_tensor(gguf, "output.weight"));
+    count_bytes(gguf, m);
     return OK;
 }
 
@@ -404,8 +493,7 @@ enum status model_load_shape(struct model **model, const char *path, struct erro
     enum status status = gguf_open(&gguf, path, err);
     if (status != OK)
         return status;
-    struct model *m = memory_zalloc(sizeof *m);
-    arena_init(&m->arena, NULL);
+    struct model *m = new_model(WEIGHTS_EXPANDED);
     status = fill_shape(m, gguf, err);
     gguf_free(gguf);
     if (status != OK) {
@@ -460,8 +548,7 @@ struct model *model_sketch(const struct model_numbers *numbers)
 {
     const struct usual *like = nearest_usual(numbers->parameters);
     double scale = cbrt(numbers->parameters / like->parameters);
-    struct model *m = memory_zalloc(sizeof *m);
-    arena_init(&m->arena, NULL);
+    struct model *m = new_model(WEIGHTS_EXPANDED);
     m->name = arena_strdup(&m->arena, "");
     m->path = arena_strdup(&m->arena, "");
     m->head_dim = like->n_embd / like->n_head;
@@ -477,6 +564,8 @@ struct model *model_sketch(const struct model_numbers *numbers)
     fit_feed_forward(m, numbers->parameters);
     shape_tensors(m, true);
     m->n_parameters = (size_t)numbers->parameters;
+    m->form_bytes[WEIGHTS_EXPANDED] = m->form_bytes[WEIGHTS_PACKED] =
+        m->n_parameters * sizeof(real);
     return m;
 }
 
@@ -485,6 +574,7 @@ void model_free(struct model *model)
     if (!model)
         return;
     tokenizer_free(model->tokenizer);
+    arena_release(&model->values);
     arena_release(&model->arena);
     free(model);
 }

@@ -18,9 +18,8 @@ static void backward(struct tape *tape, struct node *node)
     tape_pass_grad(tape, out, n->y); /* last: it may take the buffer */
 }
 
-struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y)
+static struct tensor *add(struct tape *tape, struct tensor *x, struct tensor *y, struct tensor *out)
 {
-    struct tensor *out = tape_tensor(tape, x->rows, x->cols);
     for (size_t i = 0; i < tensor_size(out); i++)
         out->data[i] = x->data[i] + y->data[i];
     struct add *n = tape_record(tape, sizeof *n, out, x->needs_grad || y->needs_grad, backward);
@@ -29,4 +28,16 @@ struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y)
         n->y = y;
     }
     return out;
+}
+
+struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y)
+{
+    return add(tape, x, y, tape_tensor(tape, x->rows, x->cols));
+}
+
+struct tensor *op_add_onto(struct tape *tape, struct tensor *x, struct tensor *y)
+{
+    if (y->kept || y->again || y->parameter)
+        return op_add(tape, x, y);
+    return add(tape, x, y, tape_constant(tape, y->data, y->rows, y->cols));
 }

@@ -279,6 +279,7 @@ struct tensor *op_attention(struct tape *tape, struct tensor *q, struct tensor *
         arena_rewind(tape->arena, mark);
     }
     const struct tensor *past_k = attention->past_keys, *past_v = attention->past_values;
+    q->kept = k->kept = v->kept = true;
     bool needed = q->needs_grad || k->needs_grad || v->needs_grad ||
                   (past_k && (past_k->needs_grad || past_v->needs_grad));
     struct attention_node *n = tape_record(tape, sizeof *n, out, needed, backward);

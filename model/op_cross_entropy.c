@@ -5,6 +5,7 @@
 #include "model/blas.h"
 #include "model/operators.h"
 #include "model/vector.h"
+#include "model/weight.h"
 
 enum { BLOCK_ROWS = 32 }; /* rows whose logits exist at the same time */
 
@@ -50,8 +51,7 @@ static void block_backward(struct tape *tape, struct tensor *x, struct tensor *w
 {
     size_t at = (size_t)first * (size_t)x->cols;
     if (dx)
-        blas_gemm(AS_IS, AS_IS, rows, x->cols, w->rows, 1, logits, w->rows, w->data, w->cols, 0,
-                  dx + at, x->cols);
+        weight_multiply_back(w, (struct factor){logits, rows}, 1, 0, dx + at, tape->arena);
     if (w->needs_grad)
         blas_gemm(TRANSPOSED, AS_IS, w->rows, w->cols, rows, 1, logits, w->rows, x->data + at,
                   x->cols, 1, tape_grad(tape, w), w->cols);
@@ -71,9 +71,8 @@ struct tensor *op_cross_entropy(struct tape *tape, struct tensor *x, struct tens
     double total = 0;
     for (int first = 0; first < x->rows; first += BLOCK_ROWS) {
         int rows = x->rows - first < BLOCK_ROWS ? x->rows - first : BLOCK_ROWS;
-        blas_gemm(AS_IS, TRANSPOSED, rows, w->rows, x->cols, 1,
-                  x->data + (size_t)first * (size_t)x->cols, x->cols, w->data, w->cols, 0, logits,
-                  w->rows);
+        struct factor factor = {x->data + (size_t)first * (size_t)x->cols, rows};
+        weight_multiply(w, factor, 1, 0, logits, tape->arena);
         for (int r = 0; r < rows; r++) {
             int row = first + r;
             double loss =

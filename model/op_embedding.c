@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "model/operators.h"
+#include "model/weight.h"
 
 struct embedding {
     struct node node;
@@ -34,7 +33,7 @@ struct tensor *op_embedding(struct tape *tape, struct tensor *table, struct tens
     for (int r = 0; r < rows; r++) {
         const struct tensor *source = ids[r] < 0 ? extra : table;
         size_t row = (size_t)(ids[r] < 0 ? -1 - ids[r] : ids[r]);
-        memcpy(out->data + (size_t)r * width, source->data + row * width, width * sizeof(real));
+        weight_copy(source, (int)row, 1, out->data + (size_t)r * width);
     }
     bool needed = table->needs_grad || (extra && extra->needs_grad);
     struct embedding *e = tape_record(tape, sizeof *e, out, needed, backward);

@@ -24,8 +24,9 @@ struct tensor *op_gather(struct tape *tape, struct tensor *x, const int *rows, i
 {
     struct tensor *out = tape_tensor(tape, count, x->cols);
     size_t width = (size_t)x->cols;
+    const real *values = tape_values(x);
     for (int r = 0; r < count; r++)
-        memcpy(out->data + (size_t)r * width, x->data + (size_t)rows[r] * width,
+        memcpy(out->data + (size_t)r * width, values + (size_t)rows[r] * width,
                width * sizeof(real));
     struct gather *n = tape_record(tape, sizeof *n, out, x->needs_grad, backward);
     if (n) {

@@ -3,6 +3,7 @@
 
 #include "model/blas.h"
 #include "model/operators.h"
+#include "model/weight.h"
 
 struct linear {
     struct node node;
@@ -25,13 +26,13 @@ static void backward(struct tape *tape, struct node *node)
     real beta;
     if (x->needs_grad) {
         real *grad = tape_grad_beta(tape, x, &beta);
-        blas_gemm(AS_IS, AS_IS, x->rows, x->cols, out->cols, l->scale, out->grad, out->cols,
-                  w->data, w->cols, beta, grad, x->cols);
+        weight_multiply_back(w, (struct factor){out->grad, out->rows}, l->scale, beta, grad,
+                             tape->arena);
     }
     if (w->needs_grad) {
         real *grad = tape_grad_beta(tape, w, &beta);
         blas_gemm(TRANSPOSED, AS_IS, w->rows, w->cols, x->rows, l->scale, out->grad, out->cols,
-                  x->data, x->cols, beta, grad, w->cols);
+                  tape_values(x), x->cols, beta, grad, w->cols);
     }
     if (l->bias && l->bias->needs_grad)
         add_to_bias(tape, out, l->bias);
@@ -39,11 +40,11 @@ static void backward(struct tape *tape, struct node *node)
         tape_pass_grad(tape, out, l->y);
 }
 
-static void multiply(const struct tensor *x, const struct tensor *w, real scale, real beta,
-                     struct tensor *out)
+static void multiply(struct tape *tape, struct tensor *x, const struct tensor *w, real scale,
+                     real beta, struct tensor *out)
 {
-    blas_gemm(AS_IS, TRANSPOSED, x->rows, w->rows, x->cols, scale, x->data, x->cols, w->data,
-              w->cols, beta, out->data, out->cols);
+    struct factor factor = {tape_values(x), x->rows};
+    weight_multiply(w, factor, scale, beta, out->data, tape->arena);
 }
 
 struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *w, struct tensor *bias)
@@ -53,7 +54,8 @@ struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *w, 
         for (int r = 0; r < out->rows; r++)
             memcpy(out->data + (size_t)r * (size_t)out->cols, bias->data,
                    (size_t)out->cols * sizeof(real));
-    multiply(x, w, 1, bias ? 1 : 0, out);
+    multiply(tape, x, w, 1, bias ? 1 : 0, out);
+    x->kept = x->kept || w->needs_grad;
     bool needed = x->needs_grad || w->needs_grad || (bias && bias->needs_grad);
     struct linear *l = tape_record(tape, sizeof *l, out, needed, backward);
     if (l) {
@@ -69,7 +71,8 @@ struct tensor *op_linear_add(struct tape *tape, struct tensor *y, struct tensor 
                              struct tensor *w, real scale)
 {
     struct tensor *out = tape_constant(tape, y->data, y->rows, y->cols);
-    multiply(x, w, scale, 1, out);
+    multiply(tape, x, w, scale, 1, out);
+    x->kept = x->kept || w->needs_grad;
     bool needed = y->needs_grad || x->needs_grad || w->needs_grad;
     struct linear *l = tape_record(tape, sizeof *l, out, needed, backward);
     if (l) {

@@ -21,6 +21,7 @@ struct tensor *op_relu(struct tape *tape, struct tensor *x)
     struct tensor *out = tape_constant(tape, x->data, x->rows, x->cols);
     for (size_t i = 0; i < tensor_size(out); i++) /* NaN stays NaN, so that a divergence shows */
         out->data[i] = x->data[i] < 0 ? 0 : x->data[i];
+    out->kept = true;
     struct relu *n = tape_record(tape, sizeof *n, out, x->needs_grad, backward);
     if (n)
         n->x = x;

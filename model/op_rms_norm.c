@@ -39,28 +39,73 @@ static void backward(struct tape *tape, struct node *node)
     }
 }
 
-struct tensor *op_rms_norm(struct tape *tape, struct tensor *x, struct tensor *gain, real epsilon)
+struct norm_again {
+    struct again again;
+    const struct tensor *x, *gain;
+    const real *inverse;
+};
+
+static real *inverses(struct tape *tape, const struct tensor *x, real epsilon)
 {
-    struct tensor *out = tape_tensor(tape, x->rows, x->cols);
     real *inverse = arena_alloc(tape->arena, (size_t)x->rows * sizeof *inverse);
     int cols = x->cols;
     for (int r = 0; r < x->rows; r++) {
         const real *from = x->data + (size_t)r * (size_t)cols;
-        real *to = out->data + (size_t)r * (size_t)cols;
         real sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int c = 0; c < cols; c++)
             sum += from[c] * from[c];
         inverse[r] = 1 / (real)sqrt((double)(sum / (real)cols + epsilon));
+    }
+    return inverse;
+}
+
+static void fill(const struct tensor *x, const struct tensor *gain, const real *inverse,
+                 struct tensor *out)
+{
+    int cols = x->cols;
+    for (int r = 0; r < x->rows; r++) {
+        const real *from = x->data + (size_t)r * (size_t)cols;
+        real *to = out->data + (size_t)r * (size_t)cols;
         for (int c = 0; c < cols; c++)
             to[c] = from[c] * inverse[r] * gain->data[c];
     }
+}
+
+static void fill_again(const struct again *again, struct tensor *out)
+{
+    const struct norm_again *a = (const struct norm_again *)again;
+    fill(a->x, a->gain, a->inverse, out);
+}
+
+static struct tensor *record(struct tape *tape, struct tensor *x, struct tensor *gain,
+                             real *inverse, struct tensor *out)
+{
     bool needed = x->needs_grad || gain->needs_grad;
     struct rms_norm *n = tape_record(tape, sizeof *n, out, needed, backward);
+    x->kept = true;
     if (n) {
         n->x = x;
         n->gain = gain;
         n->inverse = inverse;
     }
     return out;
+}
+
+struct tensor *op_rms_norm(struct tape *tape, struct tensor *x, struct tensor *gain, real epsilon)
+{
+    struct tensor *out = tape_tensor(tape, x->rows, x->cols);
+    real *inverse = inverses(tape, x, epsilon);
+    fill(x, gain, inverse, out);
+    return record(tape, x, gain, inverse, out);
+}
+
+struct tensor *op_rms_norm_at(struct tape *tape, struct place *place, struct tensor *x,
+                              struct tensor *gain, real epsilon)
+{
+    struct norm_again *again = arena_alloc(tape->arena, sizeof *again);
+    real *inverse = inverses(tape, x, epsilon);
+    *again = (struct norm_again){{place, fill_again}, x, gain, inverse};
+    struct tensor *out = tape_brief(tape, x->rows, x->cols, &again->again);
+    return record(tape, x, gain, inverse, out);
 }

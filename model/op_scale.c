@@ -12,11 +12,12 @@ static void backward(struct tape *tape, struct node *node)
     struct scale *n = (struct scale *)node;
     struct tensor *out = node->out;
     const real *scale = n->scale->data, *divisor = n->divisor;
+    const real *values = n->scale->needs_grad ? tape_values(n->x) : NULL;
     real *dx = n->x->needs_grad ? tape_grad(tape, n->x) : NULL;
     real *dscale = n->scale->needs_grad ? tape_grad(tape, n->scale) : NULL;
     for (int r = 0; r < out->rows; r++) {
         size_t at = (size_t)r * (size_t)out->cols;
-        const real *dy = out->grad + at, *x = n->x->data + at;
+        const real *dy = out->grad + at, *x = dscale ? values + at : NULL;
         for (int c = 0; c < out->cols && dx; c++)
             dx[at + (size_t)c] += dy[c] * (divisor ? scale[c] / divisor[c] : scale[c]);
         for (int c = 0; c < out->cols && dscale; c++)
@@ -36,6 +37,7 @@ static struct tensor *rescale(struct tape *tape, struct tensor *x, struct tensor
     }
     struct scale *n =
         tape_record(tape, sizeof *n, out, x->needs_grad || scale->needs_grad, backward);
+    x->kept = x->kept || scale->needs_grad;
     if (n) {
         n->x = x;
         n->scale = scale;

@@ -27,19 +27,51 @@ static void backward(struct tape *tape, struct node *node)
     }
 }
 
-struct tensor *op_swiglu(struct tape *tape, struct tensor *gate, struct tensor *up)
+struct swiglu_again {
+    struct again again;
+    const struct tensor *gate, *up;
+};
+
+static void fill(const struct tensor *gate, const struct tensor *up, struct tensor *out)
 {
-    struct tensor *out = tape_tensor(tape, gate->rows, gate->cols);
     const real *g = gate->data, *u = up->data;
     real *y = out->data;
     size_t size = tensor_size(out);
     for (size_t i = 0; i < size; i++)
         y[i] = g[i] * vector_sigmoid(g[i]) * u[i];
+}
+
+static void fill_again(const struct again *again, struct tensor *out)
+{
+    const struct swiglu_again *a = (const struct swiglu_again *)again;
+    fill(a->gate, a->up, out);
+}
+
+static struct tensor *record(struct tape *tape, struct tensor *gate, struct tensor *up,
+                             struct tensor *out)
+{
     struct swiglu *n =
         tape_record(tape, sizeof *n, out, gate->needs_grad || up->needs_grad, backward);
+    gate->kept = up->kept = true;
     if (n) {
         n->gate = gate;
         n->up = up;
     }
     return out;
+}
+
+struct tensor *op_swiglu(struct tape *tape, struct tensor *gate, struct tensor *up)
+{
+    struct tensor *out = tape_tensor(tape, gate->rows, gate->cols);
+    fill(gate, up, out);
+    return record(tape, gate, up, out);
+}
+
+struct tensor *op_swiglu_at(struct tape *tape, struct place *place, struct tensor *gate,
+                            struct tensor *up)
+{
+    struct swiglu_again *again = arena_alloc(tape->arena, sizeof *again);
+    *again = (struct swiglu_again){{place, fill_again}, gate, up};
+    struct tensor *out = tape_brief(tape, gate->rows, gate->cols, &again->again);
+    return record(tape, gate, up, out);
 }

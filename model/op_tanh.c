@@ -22,6 +22,7 @@ struct tensor *op_tanh(struct tape *tape, struct tensor *x)
     struct tensor *out = tape_constant(tape, x->data, x->rows, x->cols);
     for (size_t i = 0; i < tensor_size(out); i++)
         out->data[i] = (real)tanh((double)x->data[i]);
+    out->kept = true;
     struct bend *n = tape_record(tape, sizeof *n, out, x->needs_grad, backward);
     if (n)
         n->x = x;

@@ -31,6 +31,10 @@ struct tensor *op_linear_add(struct tape *tape, struct tensor *y, struct tensor 
 /* x / rms(x) * gain (1, cols), rms(x) = sqrt(mean(x^2) + epsilon) (Zhang and Sennrich 2019). */
 struct tensor *op_rms_norm(struct tape *tape, struct tensor *x, struct tensor *gain, real epsilon);
 
+/* The same with a result in `place`. */
+struct tensor *op_rms_norm_at(struct tape *tape, struct place *place, struct tensor *x,
+                              struct tensor *gain, real epsilon);
+
 /* Rotates the pairs (2i, 2i + 1) of the first `rotated` features of each head of row r by the angle
  * position(r) * frequencies[i] (Su et al. 2021, equation 34). In place.
  * `cos_sin` is (rows, rotated): cos and sin of each pair, from rope_table. */
@@ -58,6 +62,10 @@ struct tensor *op_attention(struct tape *tape, struct tensor *q, struct tensor *
 /* silu(gate) * up (Shazeer 2020, equation 6). */
 struct tensor *op_swiglu(struct tape *tape, struct tensor *gate, struct tensor *up);
 
+/* The same with a result in `place`. */
+struct tensor *op_swiglu_at(struct tape *tape, struct place *place, struct tensor *gate,
+                            struct tensor *up);
+
 /* max(x, 0). In place. */
 struct tensor *op_relu(struct tape *tape, struct tensor *x);
 
@@ -81,6 +89,10 @@ struct tensor *op_lstm(struct tape *tape, struct tensor *x, const struct lstm_we
                        bool reverse);
 
 struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y);
+
+/* x + y in place of y, which must have no reader to come; where its values are needed on the way
+ * back the sum has memory of its own. */
+struct tensor *op_add_onto(struct tape *tape, struct tensor *x, struct tensor *y);
 
 /* Each row of x times the vector `scale` (1, cols): IA3 (Liu et al. 2022, equation 1). */
 struct tensor *op_scale(struct tape *tape, struct tensor *x, struct tensor *scale);

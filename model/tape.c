@@ -41,6 +41,31 @@ struct tensor *tape_tensor(struct tape *tape, int rows, int cols)
     return tape_constant(tape, arena_alloc(tape->arena, size * sizeof(real)), rows, cols);
 }
 
+struct place *tape_place(struct tape *tape, size_t size)
+{
+    struct place *place = arena_alloc(tape->arena, sizeof *place);
+    *place = (struct place){.data = arena_alloc(tape->arena, size * sizeof(real))};
+    return place;
+}
+
+struct tensor *tape_brief(struct tape *tape, int rows, int cols, const struct again *again)
+{
+    struct tensor *t = tape_constant(tape, again->place->data, rows, cols);
+    t->again = again;
+    again->compute(again, t);
+    again->place->holder = t;
+    return t;
+}
+
+real *tape_values(struct tensor *t)
+{
+    if (t->again && t->again->place->holder != t) {
+        t->again->compute(t->again, t);
+        t->again->place->holder = t;
+    }
+    return t->data;
+}
+
 void *tape_record(struct tape *tape, size_t bytes, struct tensor *out, bool needed,
                   void (*backward)(struct tape *, struct node *))
 {

@@ -20,6 +20,22 @@
 #include "base/memory.h"
 #include "model/real.h"
 
+struct tensor;
+
+/* Room that several results share in turn: each is computed anew when its values are asked for
+ * while another one is there. For results that cost little beside the products that read them. */
+struct place {
+    real *data;
+    const struct tensor *holder; /* whose values are there now; NULL: nobody's */
+};
+
+/* How to compute the values of a result again; operators extend it with their operands. The
+ * operands' own values must stay where they are. */
+struct again {
+    struct place *place;
+    void (*compute)(const struct again *again, struct tensor *out);
+};
+
 /* A matrix of (rows, cols), row-major without gaps. Vectors have one row. */
 struct tensor {
     real *data;
@@ -27,6 +43,10 @@ struct tensor {
     int rows, cols;
     bool needs_grad;
     bool parameter; /* `grad` is not from the pool */
+    bool kept;      /* an operator reads its values on the way back, so they must not change */
+    const struct packed *packed; /* a weight's values as the file has them (model/weight.h), and no
+                                    `data`; NULL: they are in `data` */
+    const struct again *again;   /* its values share a place; NULL: they stay where they are */
 };
 
 static inline size_t tensor_size(const struct tensor *t)
@@ -64,6 +84,17 @@ struct tensor *tape_tensor(struct tape *tape, int rows, int cols);
 
 /* A tensor over existing data that needs no gradient. */
 struct tensor *tape_constant(struct tape *tape, real *data, int rows, int cols);
+
+/* A place with room for `size` values, empty. */
+struct place *tape_place(struct tape *tape, size_t size);
+
+/* A new result of (rows, cols) in again->place, which must have room; computes it. `again` must
+ * live as long as the result. */
+struct tensor *tape_brief(struct tape *tape, int rows, int cols, const struct again *again);
+
+/* The values of a result, computed anew where they share a place and are not there. Good until the
+ * values of another result in that place are asked for. */
+real *tape_values(struct tensor *t);
 
 /* Appends a node of `bytes` bytes (at least sizeof(struct node)) whose result is `out`, and marks
  * `out` as needing a gradient. Returns NULL when nothing has to be recorded, that is when the tape

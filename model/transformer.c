@@ -10,7 +10,8 @@ enum { ATTENTION_NORM, FEED_FORWARD_NORM, FIRST_SITE, LAYER_WEIGHTS = FIRST_SITE
 /* Number of the first layer's first weight. */
 static int first_layer_weight(const struct model *model)
 {
-    return model->output.data == model->embedding.data ? 2 : 3;
+    const struct tensor *in = &model->embedding, *out = &model->output;
+    return out->data == in->data && out->packed == in->packed ? 2 : 3;
 }
 
 int model_weight_count(const struct model *model)
@@ -140,24 +141,33 @@ static struct tensor *attend(struct pass *pass, int layer, struct tensor *x,
     return op_attention(pass->tape, q, k, v, &how);
 }
 
-static struct tensor *feed_forward(struct pass *pass, int layer, struct tensor *x)
+/* What every layer uses in a pass. */
+struct common {
+    const struct tensor *cos_sin;
+    struct place *normalised, *activated; /* (rows, n_embd), (rows, n_ff) */
+};
+
+static struct tensor *feed_forward(struct pass *pass, int layer, struct tensor *x,
+                                   const struct common *common)
 {
     struct tensor *gate = project(pass, layer, SITE_GATE, x);
     struct tensor *up = project(pass, layer, SITE_UP, x);
-    return project(pass, layer, SITE_DOWN, op_swiglu(pass->tape, gate, up));
+    x = op_swiglu_at(pass->tape, common->activated, gate, up);
+    return project(pass, layer, SITE_DOWN, x);
 }
 
 /* One layer over the residual stream `h`. Behind the attention of the last layer only the scored
  * rows go on. */
 static struct tensor *run_layer(struct pass *pass, int layer, struct tensor *h,
-                                const struct tensor *cos_sin)
+                                const struct common *common)
 {
     const struct model *model = pass->model;
     struct layer *weights = &model->layers[layer];
     struct tape *tape = pass->tape;
     real epsilon = (real)model->epsilon;
-    struct tensor *x = op_rms_norm(tape, h, weight_of(pass, &weights->attention_norm), epsilon);
-    struct tensor *mixed = attend(pass, layer, x, cos_sin);
+    struct tensor *x = op_rms_norm_at(tape, common->normalised, h,
+                                      weight_of(pass, &weights->attention_norm), epsilon);
+    struct tensor *mixed = attend(pass, layer, x, common->cos_sin);
     if (!mixed)
         return NULL;
     if (layer + 1 == model->n_layer) {
@@ -167,10 +177,11 @@ static struct tensor *run_layer(struct pass *pass, int layer, struct tensor *h,
         h = op_gather(tape, h, layout->scored, layout->n_scored);
     }
     struct tensor *y = project(pass, layer, SITE_O, mixed);
-    h = op_add(tape, h, after_branch(pass, layer, BRANCH_ATTENTION, x, y));
-    x = op_rms_norm(tape, h, weight_of(pass, &weights->feed_forward_norm), epsilon);
-    y = feed_forward(pass, layer, x);
-    return op_add(tape, h, after_branch(pass, layer, BRANCH_FEED_FORWARD, x, y));
+    h = op_add_onto(tape, h, after_branch(pass, layer, BRANCH_ATTENTION, x, y));
+    x = op_rms_norm_at(tape, common->normalised, h, weight_of(pass, &weights->feed_forward_norm),
+                       epsilon);
+    y = feed_forward(pass, layer, x, common);
+    return op_add_onto(tape, h, after_branch(pass, layer, BRANCH_FEED_FORWARD, x, y));
 }
 
 /* ---- Layers that are run again on the way back ---------------------------------------------- */
@@ -180,7 +191,7 @@ struct layer_node {
     struct pass *pass;
     int layer;
     struct tensor *in;
-    const struct tensor *cos_sin;
+    const struct common *common;
 };
 
 /* Runs the layer anew, now recording, and walks back through it at once. */
@@ -191,7 +202,7 @@ static void layer_backward(struct tape *tape, struct node *node)
     struct tensor *in = tape_constant(tape, n->in->data, n->in->rows, n->in->cols);
     in->needs_grad = n->in->needs_grad;
     tape->last = node; /* those behind it are done */
-    struct tensor *out = run_layer(n->pass, n->layer, in, n->cos_sin);
+    struct tensor *out = run_layer(n->pass, n->layer, in, n->common);
     if (!out->needs_grad) /* nothing to learn here or below */
         return;
     out->grad = node->out->grad;
@@ -204,7 +215,7 @@ static void layer_backward(struct tape *tape, struct node *node)
 
 /* One layer of which only the result is kept. */
 static struct tensor *run_layer_briefly(struct pass *pass, int layer, struct tensor *h,
-                                        const struct tensor *cos_sin)
+                                        const struct common *common)
 {
     struct tape *tape = pass->tape;
     bool last = layer + 1 == pass->model->n_layer;
@@ -212,7 +223,7 @@ static struct tensor *run_layer_briefly(struct pass *pass, int layer, struct ten
     struct tensor *out = tape_tensor(tape, rows, h->cols);
     struct arena_mark mark = arena_mark(tape->arena);
     tape->recording = false;
-    struct tensor *result = run_layer(pass, layer, h, cos_sin);
+    struct tensor *result = run_layer(pass, layer, h, common);
     tape->recording = true;
     memcpy(out->data, result->data, tensor_size(out) * sizeof(real));
     arena_rewind(tape->arena, mark);
@@ -220,7 +231,7 @@ static struct tensor *run_layer_briefly(struct pass *pass, int layer, struct ten
     node->pass = pass;
     node->layer = layer;
     node->in = h;
-    node->cos_sin = cos_sin;
+    node->common = common;
     return out;
 }
 
@@ -234,13 +245,26 @@ static struct tensor *virtual_tokens(struct pass *pass)
     return NULL;
 }
 
+static const struct common *prepare(struct pass *pass)
+{
+    const struct model *model = pass->model;
+    struct tape *tape = pass->tape;
+    size_t rows = (size_t)pass->layout->rows;
+    struct common *common = arena_alloc(tape->arena, sizeof *common);
+    struct tensor *cos_sin = tape_tensor(tape, pass->layout->rows, model->n_rotated);
+    rope_table(pass->layout, model->rope_frequencies, cos_sin);
+    *common = (struct common){.cos_sin = cos_sin,
+                              .normalised = tape_place(tape, rows * (size_t)model->n_embd),
+                              .activated = tape_place(tape, rows * (size_t)model->n_ff)};
+    return common;
+}
+
 struct tensor *transformer_forward(struct pass *pass)
 {
     const struct model *model = pass->model;
     const struct layout *layout = pass->layout;
     struct tape *tape = pass->tape;
-    struct tensor *cos_sin = tape_tensor(tape, layout->rows, model->n_rotated);
-    rope_table(layout, model->rope_frequencies, cos_sin);
+    const struct common *common = prepare(pass);
     struct tensor *extra = virtual_tokens(pass);
     struct tensor *table = weight_of(pass, (struct tensor *)&model->embedding);
     struct tensor *h = op_embedding(tape, table, extra, layout->tokens, layout->rows);
@@ -248,10 +272,10 @@ struct tensor *transformer_forward(struct pass *pass)
     struct arena_mark mark = arena_mark(tape->arena);
     for (int layer = 0; layer < model->n_layer && h; layer++) {
         if (pass->recompute && tape->recording && layout->n_scored) {
-            h = run_layer_briefly(pass, layer, h, cos_sin);
+            h = run_layer_briefly(pass, layer, h, common);
             continue;
         }
-        h = run_layer(pass, layer, h, cos_sin);
+        h = run_layer(pass, layer, h, common);
         if (!tape->recording && h) { /* move the result out of the way and reuse the rest */
             kept->rows = h->rows;
             memcpy(kept->data, h->data, tensor_size(h) * sizeof(real));

@@ -33,6 +33,13 @@ struct layer {
     struct tensor linear[N_SITES];                   /* (out, in) */
 };
 
+/* How the weights are held in memory; results are the same bytes either way. Norms are always
+ * expanded. */
+enum weight_form {
+    WEIGHTS_EXPANDED, /* as `real` */
+    WEIGHTS_PACKED    /* as the file has them, expanded for each product (model/weight.h) */
+};
+
 struct model {
     char *path, *name;
     char sha256[65];
@@ -47,13 +54,23 @@ struct model {
     struct tokenizer *tokenizer;
     const struct chat_format *chat;
     size_t n_parameters;
-    size_t bytes;       /* memory the weights take */
-    struct arena arena; /* everything above but the tokenizer */
+    enum weight_form form;
+    size_t form_bytes[2]; /* what the weights take in each form; of a sketch both as `real` */
+    size_t bytes;         /* memory that all of this takes now */
+    struct arena values;  /* of the weights */
+    struct arena arena;   /* everything above but the tokenizer */
 };
 
 /* Reads a model; every weight is expanded to `real`. Errors: BAD_MODEL with file, place, what was
  * expected and found; FAILED when memory is short. `*model` is NULL after an error. */
 enum status model_load(struct model **model, const char *path, struct error *err);
+enum status model_load_as(struct model **model, const char *path, enum weight_form form,
+                          struct error *err);
+
+/* Holds the weights of a model that was read from a file in another form from now on, reading the
+ * file again. No engine may be at work with it. BAD_MODEL when it is not the same file any more,
+ * and the model can only be freed then. */
+enum status model_hold(struct model *model, enum weight_form form, struct error *err);
 enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err);
 void model_free(struct model *model); /* NULL is fine */
 

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "model/blas.h"
 #include "model/operators.h"
+#include "model/weight.h"
 #include "techniques/adapted.h"
 #include "techniques/interchange.h"
 #include "techniques/memory.h"
@@ -80,7 +81,13 @@ static void row_lengths(const struct tensor *weight, const real *squares, const 
     real *wa = arena_alloc(arena, (size_t)out * (size_t)r * sizeof *wa);
     real *aa = arena_alloc(arena, (size_t)r * (size_t)r * sizeof *aa);
     real *ba = arena_alloc(arena, (size_t)out * (size_t)r * sizeof *ba);
-    blas_gemm(AS_IS, TRANSPOSED, out, r, in, 2 * scale, weight->data, in, a->data, in, 0, wa, r);
+    real *room = weight_room(weight, arena);
+    for (int first = 0; first < out; first += WEIGHT_TILE) {
+        int count = out - first < WEIGHT_TILE ? out - first : WEIGHT_TILE;
+        const real *rows = weight_rows(weight, first, count, room);
+        blas_gemm(AS_IS, TRANSPOSED, count, r, in, 2 * scale, rows, in, a->data, in, 0,
+                  wa + (size_t)first * (size_t)r, r);
+    }
     blas_gemm(AS_IS, TRANSPOSED, r, r, in, scale * scale, a->data, in, a->data, in, 0, aa, r);
     blas_gemm(AS_IS, AS_IS, out, r, r, 1, b->data, r, aa, r, 0, ba, r);
     for (int o = 0; o < out; o++) {
@@ -151,13 +158,16 @@ static int declare(struct adapted *adapted, const char *prefix, enum site site,
 static real *sum_squares(const struct tensor *weight, struct arena *arena)
 {
     real *squares = arena_alloc(arena, (size_t)weight->rows * sizeof *squares);
+    struct arena_mark mark = arena_mark(arena);
+    real *room = arena_alloc(arena, (size_t)weight->cols * sizeof *room);
     for (int o = 0; o < weight->rows; o++) {
-        const real *row = weight->data + (size_t)o * (size_t)weight->cols;
+        const real *row = weight_rows(weight, o, 1, room);
         double sum = 0;
         for (int i = 0; i < weight->cols; i++)
             sum += (double)row[i] * (double)row[i];
         squares[o] = (real)sum;
     }
+    arena_rewind(arena, mark);
     return squares;
 }
 

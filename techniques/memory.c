@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "model/weight.h"
 #include "techniques/trainer.h"
 
 /* Blocks of the size of the parameters, beside their values, whatever the number of workers: the
@@ -15,10 +16,10 @@ enum { LEAST_HELD = 256 * 1024 };
 /* Rows whose logits exist at the same time (op_cross_entropy). */
 enum { LOGIT_ROWS = 32 };
 
-/* The largest micro-batch, in rows. A cut falls behind the example that reaches an even share, so
+/* The largest micro-batch by means. A cut falls behind the example that reaches an even share, so
  * that half an example is too much on average. */
-static void micro_batch(const struct setting *setting, const struct workload *w, double prefix,
-                        double *rows, double *scored)
+static struct micro_batch usual_micro_batch(const struct setting *setting, const struct workload *w,
+                                            double prefix)
 {
     double examples = fmax((double)w->examples, 1);
     double batch = fmin((double)trainer_batch(setting, (size_t)examples), examples);
@@ -26,44 +27,75 @@ static void micro_batch(const struct setting *setting, const struct workload *w,
     double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4.0);
     double count = fmin(fmax(ceil(batch * each / room), MICRO_BATCHES), batch);
     double together = fmin(batch / count + 0.5, batch);
-    *rows = prefix + together * each;
-    *scored = together * w->answer_tokens;
+    return (struct micro_batch){.rows = prefix + together * each,
+                                .scored = together * w->answer_tokens,
+                                .seen = fmax(each * (prefix + each), prefix * prefix)};
 }
 
-/* Values that a recording pass keeps of each row of a layer: two norms with their scales, keys,
- * values, queries, attention, two branches and two sums, and the feed-forward. */
+/* Values that a recording pass keeps of each row of a layer: the scales of two norms, keys, values,
+ * queries, attention, two sums, and the two sides of the feed-forward. */
 static double layer_values(const struct model *m)
 {
     double keys = m->n_head_kv * m->head_dim, queries = m->n_head * m->head_dim;
-    return 6.0 * m->n_embd + 2 + 2 * keys + 2 * queries + 3.0 * m->n_ff;
+    return 2.0 * m->n_embd + 2 + 2 * keys + 2 * queries + 2.0 * m->n_ff;
+}
+
+/* Values of one portion of a weight (model/weight.h). */
+static double portion(const struct tensor *w)
+{
+    return fmin(w->rows, WEIGHT_TILE) * w->cols;
+}
+
+/* Values of what exists for a moment on top of the activations: in a layer the weights of attention
+ * with their gradients, or a portion of a packed weight; behind the layers the logits. */
+static double layer_moment(const struct workload *w, const struct micro_batch *largest)
+{
+    const struct model *m = w->model;
+    double moment = 2.0 * m->n_head / m->n_head_kv * largest->seen;
+    for (int s = 0; s < N_SITES && w->form == WEIGHTS_PACKED; s++)
+        moment = fmax(moment, portion(&m->layers[0].linear[s]));
+    return moment;
+}
+
+static double head_moment(const struct workload *w, const struct micro_batch *largest)
+{
+    double packed = w->form == WEIGHTS_PACKED ? portion(&w->model->output) : 0;
+    return fmin(largest->scored, LOGIT_ROWS) * w->model->n_vocab + packed;
 }
 
 /* Values that live in the workspace of one worker: the activations, those of one layer and what is
- * between the layers when they are run again on the way back; some logits; and the gradients of the
- * activations, of which a backward pass holds only a few at a time. */
-static double workspace_values(const struct workload *w, double rows, double scored)
+ * between the layers when they are run again on the way back, what exists for a moment, and the
+ * gradients of the activations, of which a backward pass holds only a few at a time. */
+static double workspace_values(const struct workload *w, const struct micro_batch *largest)
 {
     const struct model *m = w->model;
+    double rows = largest->rows, scored = largest->scored, each = layer_values(m);
     double keys = m->n_head_kv * m->head_dim, queries = m->n_head * m->head_dim;
-    double last = rows * (m->n_embd + 1 + 2 * keys + 2 * queries) + scored * layer_values(m);
-    double layers = w->recompute
-                        ? (m->n_layer - 1.0) * rows * m->n_embd + fmax(rows * layer_values(m), last)
-                        : (m->n_layer - 1.0) * rows * layer_values(m) + last;
-    double around = rows * (m->n_embd + m->n_rotated) + 2 * scored * m->n_embd;
-    double logits = fmin(scored, LOGIT_ROWS) * m->n_vocab;
+    double last = rows * (1 + 2 * keys + 2 * queries) + scored * each;
+    double shared = rows * (m->n_embd + m->n_ff); /* struct common of model/transformer.c */
+    double around = rows * (m->n_embd + m->n_rotated) + 2 * scored * m->n_embd + shared;
     double gradients = (rows + scored) * (3.0 * m->n_ff + 4.0 * m->n_embd + 2 * keys);
+    double in_layer = layer_moment(w, largest), behind = head_moment(w, largest);
+    double between = (m->n_layer - 1.0) * rows;
     if (w->recompute) /* the logits are gone before a layer is run again */
-        return layers + fmax(logits - rows * layer_values(m), 0) + around + gradients;
-    return layers + around + logits + gradients;
+        return between * m->n_embd + fmax(fmax(rows * each, last) + in_layer, behind) + around +
+               gradients;
+    return between * each + last + fmax(in_layer, behind) + around + gradients;
+}
+
+double memory_of_training(const struct workload *workload, size_t trainable_parameters,
+                          const struct micro_batch *largest)
+{
+    double threads = workload->threads > 1 ? workload->threads : 1;
+    double block = (double)trainable_parameters * sizeof(real);
+    double held = fmax(block, LEAST_HELD) + fmax((TRAINER_BLOCKS + threads) * block, LEAST_HELD);
+    return held + threads * workspace_values(workload, largest) * sizeof(real);
 }
 
 void memory_predict_training(const struct setting *setting, const struct workload *workload,
                              struct cost *cost)
 {
-    double rows, scored, threads = workload->threads > 1 ? workload->threads : 1;
-    micro_batch(setting, workload, cost->shared_tokens, &rows, &scored);
-    double block = (double)cost->trainable_parameters * sizeof(real);
-    double held = fmax(block, LEAST_HELD) + fmax((TRAINER_BLOCKS + threads) * block, LEAST_HELD);
-    double workspace = workspace_values(workload, rows, scored) * sizeof(real);
-    cost->memory_bytes += (size_t)(held + threads * workspace);
+    struct micro_batch largest = usual_micro_batch(setting, workload, cost->shared_tokens);
+    cost->memory_bytes +=
+        (size_t)memory_of_training(workload, cost->trainable_parameters, &largest);
 }

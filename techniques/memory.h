@@ -15,4 +15,16 @@
 void memory_predict_training(const struct setting *setting, const struct workload *workload,
                              struct cost *cost);
 
+/* The largest micro-batch of a training. */
+struct micro_batch {
+    double rows;   /* prefix included */
+    double scored; /* answer tokens */
+    double seen;   /* rows times rows seen of the example with the most of both */
+};
+
+/* The same once the micro-batches are known. Of `workload` counts the model, the threads, and how
+ * it runs. */
+double memory_of_training(const struct workload *workload, size_t trainable_parameters,
+                          const struct micro_batch *largest);
+
 #endif

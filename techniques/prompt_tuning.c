@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "model/weight.h"
 #include "techniques/interchange.h"
 #include "techniques/memory.h"
 #include "techniques/prompt.h"
@@ -56,8 +57,7 @@ static enum status start_as_text(struct adapted *adapted, real *values, int n, s
     struct tokens ids = {0};
     enum status status = starting_ids(adapted, &ids, err);
     for (int i = 0; i < n && status == OK; i++)
-        memcpy(values + (size_t)i * width,
-               table->data + (size_t)ids.ids[(size_t)i % ids.count] * width, width * sizeof(real));
+        weight_copy(table, ids.ids[(size_t)i % ids.count], 1, values + (size_t)i * width);
     tokens_release(&ids);
     return status;
 }
@@ -69,9 +69,12 @@ static void start_at_random(struct adapted *adapted, real *values, int n, uint64
     struct random random = random_stream(seed, "prompt_tuning", 0);
     bool words = !strcmp(setting_text(&adapted->setting, "prompt_tuning_init"), "SAMPLE_VOCAB");
     for (int i = 0; i < n; i++) {
-        const real *word = table->data + random_below(&random, (size_t)table->rows) * width;
-        for (size_t c = 0; c < width; c++)
-            values[(size_t)i * width + c] = words ? word[c] : (real)random_normal(&random);
+        int word = (int)random_below(&random, (size_t)table->rows);
+        real *row = values + (size_t)i * width;
+        if (words)
+            weight_copy(table, word, 1, row);
+        for (size_t c = 0; c < width && !words; c++)
+            row[c] = (real)random_normal(&random);
     }
 }
 

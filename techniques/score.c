@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/blas.h"
+#include "model/weight.h"
 #include "techniques/pack.h"
 
 /* A fork come to with less probability is not read for its own sake. */
@@ -29,12 +30,14 @@ int labels_offered(const struct dataset *data, const struct example *example)
 
 /* Logits of the tokens that may follow at a fork. */
 static void fork_logits(const struct label_trie *trie, int fork, const real *state,
-                        const struct tensor *head, real *logits)
+                        const struct tensor *head, struct arena *scratch, real *logits)
 {
     const struct choice *choices = &trie->choices[trie->forks[fork].first_choice];
+    struct arena_mark mark = arena_mark(scratch);
+    real *room = arena_alloc(scratch, (size_t)head->cols * sizeof *room);
     for (int b = 0; b < trie->forks[fork].n_choices; b++)
-        logits[b] =
-            blas_dot(head->cols, state, head->data + (size_t)choices[b].token * (size_t)head->cols);
+        logits[b] = blas_dot(head->cols, state, weight_rows(head, choices[b].token, 1, room));
+    arena_rewind(scratch, mark);
 }
 
 void score_fill(const struct adapted *adapted, const struct example *example,
@@ -63,7 +66,7 @@ void score_forks(const struct label_trie *trie, const real *states, const struct
     real *logits = arena_alloc(scratch, (size_t)trie->n_choices * sizeof *logits);
     double *reached = arena_alloc(scratch, (size_t)trie->n_forks * sizeof *reached);
     for (int f = 0; f < trie->n_forks; f++)
-        fork_logits(trie, f, states + (size_t)f * (size_t)head->cols, head,
+        fork_logits(trie, f, states + (size_t)f * (size_t)head->cols, head, scratch,
                     logits + trie->forks[f].first_choice);
     label_trie_distribution(trie, logits, reached, log_probabilities);
     arena_rewind(scratch, mark);
@@ -266,7 +269,7 @@ static void run_wave(struct search *search)
     for (size_t v = 0; v < search->n_visits; v++) {
         const struct visit *visit = &search->visits[v];
         fork_logits(adapted->labels, visit->fork, states->data + v * (size_t)states->cols, head,
-                    search->logits);
+                    &workspace->arena, search->logits);
         take_fork(adapted->labels, visit->walk, visit->fork, search->logits);
     }
 }

@@ -55,6 +55,7 @@ struct workload {
     size_t labels;             /* 0 when the answer is free text */
     int threads;               /* workers that train at once; 0 counts as 1 */
     bool recompute;            /* as in struct engine */
+    enum weight_form form;     /* of the model's weights while it runs */
 };
 
 /* What a setting would cost before it runs. Operations are floating-point operations. */

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "model/operators.h"
+#include "techniques/memory.h"
 #include "techniques/pack.h"
 #include "techniques/prompt.h"
 
@@ -387,6 +388,85 @@ static enum status run_epochs(struct training *t, size_t count, uint64_t seed,
     return status;
 }
 
+/* ---- Keeping to the memory that there is ------------------------------------------------------
+ */
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Makes `largest` large enough for the micro-batches of one step. */
+static void see_step(const struct training *t, const struct sequence *batch, size_t count,
+                     struct arena *arena, struct micro_batch *largest)
+{
+    struct span *spans;
+    int prefix = (int)t->adapted->prefix.count;
+    size_t n = pack_cut(batch, count, 0, prefix, MICRO_ROWS, MICRO_BATCHES, arena, &spans);
+    for (size_t s = 0; s < n; s++) {
+        double rows = prefix, scored = 0;
+        for (size_t i = spans[s].first; i < spans[s].last; i++) {
+            double own = batch[i].request + batch[i].answer - 1;
+            rows += own;
+            scored += batch[i].answer;
+            largest->seen = larger(largest->seen, own * (prefix + own));
+        }
+        largest->rows = larger(largest->rows, rows);
+        largest->scored = larger(largest->scored, scored);
+    }
+    largest->seen = larger(largest->seen, (double)prefix * prefix);
+}
+
+static struct micro_batch see_all(struct training *t, const struct material *material)
+{
+    const struct setting *setting = &t->adapted->setting;
+    size_t count = material->count, batch = trainer_batch(setting, count);
+    size_t epochs = (size_t)trainer_epochs(setting, count);
+    struct micro_batch largest = {0};
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct sequence *order = arena_alloc(&arena, count * sizeof *order);
+    for (size_t epoch = 0; epoch < epochs; epoch++) {
+        shuffle(order, t->sequences, count, material->seed, epoch, &arena);
+        for (size_t at = 0; at < count; at += batch) {
+            struct arena_mark mark = arena_mark(&arena);
+            see_step(t, order + at, count - at < batch ? count - at : batch, &arena, &largest);
+            arena_rewind(&arena, mark);
+        }
+    }
+    arena_release(&arena);
+    return largest;
+}
+
+/* Has layers run again where the memory is too short otherwise. FAILED when it is too short even
+ * so. */
+static enum status keep_to_limit(struct training *t, const struct material *material,
+                                 struct error *err)
+{
+    struct engine *engine = t->adapted->engine;
+    struct workload w = {.model = engine->model,
+                         .threads = pool_threads(engine->pool),
+                         .recompute = engine->recompute,
+                         .form = engine->model->form};
+    if (!engine->memory_limit)
+        return OK;
+    size_t count = t->adapted->parameters.count;
+    struct micro_batch largest = see_all(t, material);
+    double limit = (double)engine->memory_limit, plain = memory_of_training(&w, count, &largest);
+    if (plain <= limit)
+        return OK;
+    w.recompute = engine->recompute = true;
+    double least = memory_of_training(&w, count, &largest);
+    if (least <= limit)
+        return OK;
+    return error_set(err, FAILED,
+                     "training %s on %.0f tokens at once takes %.0f MB beside the model, %.0f MB "
+                     "with layers that are run again, and %.0f MB are left; allow more with "
+                     "--max-memory, or use fewer --threads or shorter examples",
+                     t->adapted->technique->name, largest.rows, plain / 1e6, least / 1e6,
+                     limit / 1e6);
+}
+
 static void prepare(struct training *t)
 {
     struct engine *engine = t->adapted->engine;
@@ -409,6 +489,7 @@ enum status trainer_run(struct adapted *adapted, const struct material *material
     *report = (struct training_report){0};
     struct training t = {.adapted = adapted, .deadline = deadline};
     double start = clock_seconds();
+    bool recompute = adapted->engine->recompute;
     arena_init(&t.arena, &adapted->engine->meter);
     adapted_cool(adapted);
     const struct example **examples =
@@ -420,9 +501,13 @@ enum status trainer_run(struct adapted *adapted, const struct material *material
         prompt_encode(adapted, examples, material->count, true, &t.arena, &sequences, err);
     if (status == OK) {
         t.sequences = sequences;
+        status = keep_to_limit(&t, material, err);
+    }
+    if (status == OK) {
         prepare(&t);
         status = run_epochs(&t, material->count, material->seed, hooks, report, err);
     }
+    adapted->engine->recompute = recompute;
     arena_release(&t.arena);
     report->seconds = clock_seconds() - start;
     return status;

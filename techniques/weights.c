@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "model/weight.h"
+
 /* `self` tells for each number of a weight which parameter it is; -1: it stays frozen. */
 static struct tensor *stand_in(struct pass *pass, struct tensor *weight)
 {
@@ -17,8 +19,7 @@ static void copy_values(struct adapted *adapted, const int *self)
     for (int i = 0; i < model_weight_count(model); i++) {
         const struct tensor *weight = model_weight(model, i);
         if (self[i] >= 0)
-            memcpy(adapted_parameter(adapted, self[i]), weight->data,
-                   tensor_size(weight) * sizeof(real));
+            weight_copy(weight, 0, weight->rows, adapted_parameter(adapted, self[i]));
     }
 }
 

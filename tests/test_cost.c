@@ -187,10 +187,10 @@ static void test_measured_memory(void **state)
         const char *technique;
         int batch;
         double peak;
-    } rows[] = {{"zero_shot", 0, 589961344},
-                {"few_shot", 0, 602034304},
-                {"lora", 16, 1311648896},
-                {"full_finetune", 16, 4527672576}};
+    } rows[] = {{"zero_shot", 0, 583285376},
+                {"few_shot", 0, 612642048},
+                {"lora", 16, 1029009920},
+                {"full_finetune", 16, 4245038464}};
     char path[MODEL_PATH];
     struct model *m;
     struct error err;

@@ -4,6 +4,7 @@
  * technique is tested by being registered; a row in `recipes` is needed when the common settings do
  * not suffice to learn eight examples by heart.
  */
+#define _XOPEN_SOURCE 700
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include "techniques/prompt.h"
 #include "techniques/trainer.h"
 #include "tests/adapting.h"
+#include "tests/packed_model.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -34,7 +36,8 @@ struct recipe {
     const char *refused;  /* a setting that `check` refuses */
 };
 
-#define BY_HEART "learning_rate=0.3;num_epochs=60;batch_size=8"
+#define LONG_BATCHES "num_epochs=1;batch_size=12"
+#define BY_HEART     "learning_rate=0.3;num_epochs=60;batch_size=8"
 
 static const struct recipe recipes[] = {
     {"zero_shot", false, "", "calibration=none", NULL},
@@ -401,16 +404,32 @@ static void test_costs(void **state)
             }
 }
 
+/* Puts a model from a file in place of the subject's. */
+static void exchange_model(struct subject *s, const char *path, enum weight_form form)
+{
+    struct error err;
+    int threads = pool_threads(s->engine->pool), context = s->model->n_context;
+    engine_free(s->engine);
+    model_free(s->model);
+    if (model_load_as(&s->model, path, form, &err) != OK)
+        fail_msg("%s", err.text);
+    s->model->n_context = context;
+    s->engine = engine_create(s->model, threads);
+}
+
 /* The peak that the engine's meter finds is near the one predicted. */
 static void check_memory(const char *csv, const struct technique *t, const char *assignments,
-                         int threads, bool recompute, double tolerance)
+                         int threads, bool recompute, const char *packed, double tolerance)
 {
     struct subject opened, *s = &opened;
     subject_open(s, csv, TASK_CLASSIFICATION, threads);
+    if (packed)
+        exchange_model(s, packed, WEIGHTS_PACKED);
     s->engine->recompute = recompute;
     struct workload w = workload_of(s, t);
     w.threads = threads;
     w.recompute = recompute;
+    w.form = s->model->form;
     struct setting setting = subject_setting(s, t, assignments);
     struct cost cost = {.shared_tokens = w.instruction_tokens,
                         .request_tokens = w.input_tokens + w.answer_tokens};
@@ -420,8 +439,8 @@ static void check_memory(const char *csv, const struct technique *t, const char 
     learn(s, adapted);
     double found = (double)engine_peak(s->engine), predicted = (double)cost.memory_bytes;
     if (!(fabs(predicted - found) <= tolerance * found))
-        fail_msg("%s, %d threads, recompute %d: %.0f bytes predicted, %.0f found", t->name, threads,
-                 recompute, predicted, found);
+        fail_msg("%s, %d threads, recompute %d, packed %d: %.0f bytes predicted, %.0f found",
+                 t->name, threads, recompute, packed != NULL, predicted, found);
     adapted_release(adapted);
     subject_close(s);
 }
@@ -434,15 +453,20 @@ static void test_memory(void **state)
     text_add(&csv, data_two_labels);
     for (int i = 0; i < 7; i++)
         text_add(&csv, strchr(data_two_labels, '\n') + 1);
-    for (int how = 0; how < 4; how++) {
+    char path[PACKED_PATH];
+    packed_make(FIXTURES "tiny.gguf", path);
+    for (int how = 0; how < 8; how++) {
         int threads = how & 1 ? 3 : 1;
+        const char *packed = how & 4 ? path : NULL;
         for (size_t i = 0; (t = each(i)); i++)
             if (t->needs & NEEDS_GRADIENT)
                 check_memory(text_string(&csv), t, "num_epochs=1;batch_size=32", threads, how & 2,
-                             !strcmp(t->family, "full") ? 0.1 : 0.2);
+                             packed,
+                             !strcmp(t->family, "full") || !strcmp(t->name, "lora") ? 0.1 : 0.2);
         check_memory(text_string(&csv), technique_find("p_tuning"), /* large blocks */
-                     "num_epochs=1;encoder_hidden_size=1024", threads, how & 2, 0.1);
+                     "num_epochs=1;encoder_hidden_size=1024", threads, how & 2, packed, 0.1);
     }
+    unlink(path);
     text_release(&csv);
 }
 
@@ -624,6 +648,71 @@ static void test_threads(void **state)
         subject_close(&one);
         subject_close(&three);
     }
+}
+
+/* A training that would take too much runs its layers again and learns the same; one that takes too
+ * much even so is refused before it begins. */
+static void test_memory_limit(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct error err;
+    struct training_report report;
+    const struct technique *technique = technique_find("lora");
+    const void *bytes[3];
+    size_t lengths[3], peaks[3];
+    subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 2);
+    for (int i = 0; i < 3; i++) {
+        s.engine->recompute = i == 1;
+        s.engine->memory_limit = i == 2 ? (peaks[0] + peaks[1]) / 2 : 0;
+        engine_trim(s.engine);
+        struct adapted *adapted = subject_adapt(&s, technique, LONG_BATCHES);
+        learn(&s, adapted);
+        assert_int_equal(s.engine->recompute, i == 1);
+        peaks[i] = engine_peak(s.engine);
+        adapted_save(adapted, &s.arena, &bytes[i], &lengths[i]);
+        adapted_release(adapted);
+    }
+    assert_true(peaks[1] < peaks[0]);
+    assert_int_equal(peaks[2], peaks[1]);
+    assert_int_equal(lengths[0], lengths[2]);
+    assert_memory_equal(bytes[0], bytes[2], lengths[0]);
+    s.engine->memory_limit = peaks[1] / 2;
+    struct adapted *adapted = subject_adapt(&s, technique, LONG_BATCHES);
+    assert_int_equal(trainer_run(adapted, &s.material, NULL, NULL, &report, &err), FAILED);
+    assert_non_null(strstr(err.text, "with layers that are run again"));
+    assert_non_null(strstr(err.text, "--max-memory"));
+    adapted_release(adapted);
+    subject_close(&s);
+}
+
+/* Training and answers are the same to the bit with weights that stay as the file has them. */
+static void test_packed(void **state)
+{
+    (void)state;
+    const struct technique *t;
+    char path[PACKED_PATH];
+    packed_make(FIXTURES "tiny.gguf", path);
+    for (size_t i = 0; (t = each(i)); i++) {
+        struct subject plain, packed;
+        open_any(&plain, t, 2);
+        open_any(&packed, t, 2);
+        exchange_model(&plain, path, WEIGHTS_EXPANDED);
+        exchange_model(&packed, path, WEIGHTS_PACKED);
+        packed.engine->recompute = true;
+        struct adapted *a = adapt_briefly(&plain, t), *b = adapt_briefly(&packed, t);
+        learn(&plain, a);
+        learn(&packed, b);
+        if (a->parameters.count)
+            assert_memory_equal(a->parameters.values, b->parameters.values,
+                                a->parameters.count * sizeof(real));
+        check_same_outcomes(&plain, subject_answer(&plain, a), subject_answer(&packed, b));
+        adapted_release(a);
+        adapted_release(b);
+        subject_close(&plain);
+        subject_close(&packed);
+    }
+    unlink(path);
 }
 
 /* All weights of the model in a row. */
@@ -1003,16 +1092,17 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_json),        cmocka_unit_test(test_costs),
-        cmocka_unit_test(test_memory),      cmocka_unit_test(test_same_seed),
-        cmocka_unit_test(test_lora_start),  cmocka_unit_test(test_start),
-        cmocka_unit_test(test_uncached),    cmocka_unit_test(test_by_heart),
-        cmocka_unit_test(test_threads),     cmocka_unit_test(test_recompute),
-        cmocka_unit_test(test_frozen),      cmocka_unit_test(test_saved),
-        cmocka_unit_test(test_wrong_blobs), cmocka_unit_test(test_other_origin),
-        cmocka_unit_test(test_merged),      cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_same_seed),
+        cmocka_unit_test(test_lora_start),   cmocka_unit_test(test_start),
+        cmocka_unit_test(test_uncached),     cmocka_unit_test(test_by_heart),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_memory_limit), cmocka_unit_test(test_recompute),
+        cmocka_unit_test(test_frozen),       cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_wrong_blobs),  cmocka_unit_test(test_other_origin),
+        cmocka_unit_test(test_merged),       cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_interrupted),  cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/weight.h"
+
+#include <string.h>
+
+#include "model/blas.h"
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+#ifdef ADVISOR_DOUBLE
+/* The floats of a row wait in the second half of its room and become doubles from the front, none
+ * of which reaches a float that still waits. */
+static void expand_row(const struct packed *packed, const unsigned char *blocks, int cols,
+                       real *out)
+{
+    char *floats = (char *)out + (size_t)cols * sizeof(float);
+    packed->type->expand(blocks, (float *)(void *)floats,
+                         (size_t)cols / (size_t)packed->type->block_elements);
+    for (size_t c = 0; c < (size_t)cols; c++) {
+        float value;
+        memcpy(&value, floats + c * sizeof value, sizeof value);
+        double wide = (double)value;
+        memcpy(out + c, &wide, sizeof wide);
+    }
+}
+
+static void expand(const struct packed *packed, const unsigned char *blocks, int cols, int count,
+                   real *out)
+{
+    for (int r = 0; r < count; r++)
+        expand_row(packed, blocks + (size_t)r * packed->row_bytes, cols,
+                   out + (size_t)r * (size_t)cols);
+}
+#else
+static void expand(const struct packed *packed, const unsigned char *blocks, int cols, int count,
+                   real *out)
+{
+    packed->type->expand(blocks, out,
+                         (size_t)count * ((size_t)cols / (size_t)packed->type->block_elements));
+}
+#endif
+
+const real *weight_rows(const struct tensor *w, int first, int count, real *room)
+{
+    if (!w->packed)
+        return w->data + (size_t)first * (size_t)w->cols;
+    expand(w->packed, w->packed->blocks + (size_t)first * w->packed->row_bytes, w->cols, count,
+           room);
+    return room;
+}
+
+real *weight_room(const struct tensor *w, struct arena *arena)
+{
+    size_t rows = (size_t)smaller(w->rows, WEIGHT_TILE);
+    return w->packed ? arena_alloc(arena, rows * (size_t)w->cols * sizeof(real)) : NULL;
+}
+
+void weight_copy(const struct tensor *w, int first, int count, real *out)
+{
+    const real *rows = weight_rows(w, first, count, out);
+    if (rows != out)
+        memcpy(out, rows, (size_t)count * (size_t)w->cols * sizeof *out);
+}
+
+void weight_multiply(const struct tensor *w, struct factor x, real scale, real beta, real *out,
+                     struct arena *arena)
+{
+    struct arena_mark mark = arena_mark(arena);
+    real *room = weight_room(w, arena);
+    for (int first = 0; first < w->rows; first += WEIGHT_TILE) {
+        int count = smaller(w->rows - first, WEIGHT_TILE);
+        const real *rows = weight_rows(w, first, count, room);
+        blas_gemm(AS_IS, TRANSPOSED, x.rows, count, w->cols, scale, x.data, w->cols, rows, w->cols,
+                  beta, out + first, w->rows);
+    }
+    arena_rewind(arena, mark);
+}
+
+void weight_multiply_back(const struct tensor *w, struct factor dy, real scale, real beta, real *dx,
+                          struct arena *arena)
+{
+    struct arena_mark mark = arena_mark(arena);
+    real *room = weight_room(w, arena);
+    for (int first = 0; first < w->rows; first += WEIGHT_TILE) {
+        int count = smaller(w->rows - first, WEIGHT_TILE);
+        const real *rows = weight_rows(w, first, count, room);
+        blas_gemm(AS_IS, AS_IS, dy.rows, w->cols, count, scale, dy.data + first, w->rows, rows,
+                  w->cols, first ? 1 : beta, dx, w->cols);
+    }
+    arena_rewind(arena, mark);
+}
