@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The techniques in double precision: loss, gradients and ten steps against an independent
- * implementation (tests/parity/fixtures/peft_tiny.json), how they start, what they refuse and
+ * implementation (tests/parity/fixtures/peft_tiny*.json), how they start, what they refuse and
  * predict, and that the model they share stays as it is.
  */
 #include <setjmp.h>
@@ -13,8 +13,6 @@
 
 #include "techniques/labels.h"
 #include "tests/peft_parity.h"
-
-extern const struct technique bitfit;
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
