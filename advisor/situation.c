@@ -157,7 +157,7 @@ static enum status take_model(struct situation *s, const struct options *options
         return OK;
     facts_set(&s->facts, FACT_PARAMETERS, (double)s->model->n_parameters);
     facts_set(&s->facts, FACT_WEIGHT_BITS, s->sketched ? USUAL_BITS : OWN_BITS);
-    facts_set(&s->facts, FACT_BIAS_TERMS, 0); /* as in the llama family */
+    facts_set(&s->facts, FACT_BIAS_TERMS, model_bias_count(s->model) > 0);
     if (s->model->n_context)
         facts_set(&s->facts, FACT_CONTEXT, s->model->n_context);
     return OK;
@@ -275,7 +275,7 @@ enum status situation_of_study(const struct study *study, const struct data_prof
     facts_set(facts, FACT_LIST_TOKENS, study->list_tokens);
     facts_set(facts, FACT_PARAMETERS, (double)model->n_parameters);
     facts_set(facts, FACT_CONTEXT, model->n_context);
-    facts_set(facts, FACT_BIAS_TERMS, 0);
+    facts_set(facts, FACT_BIAS_TERMS, model_bias_count(model) > 0);
     facts_set(facts, FACT_WEIGHT_BITS, OWN_BITS);
     take_wishes(facts, options);
     take_machine(facts, options);

@@ -59,14 +59,44 @@ const struct site_name *site_name(enum site site)
     return &sites[site].name;
 }
 
-/* "llama.<suffix>" as an integer within bounds. */
+/* The architectures that can be read (llama.cpp, src/models/). Both may do without a tensor for the
+ * output head; it is tied to the embedding then. */
+static const struct architecture {
+    const char *name;
+    /* llama.cpp's converter moves the rows of a llama model's queries and keys, so that the
+     * features that rotate together become neighbours; of qwen2 they stay as they are. */
+    enum rope_pairs rope_pairs;
+    bool needs_biases; /* of queries, keys and values; others may have any */
+} architectures[] = {{"llama", ROPE_NEIGHBOURS, false}, {"qwen2", ROPE_HALVES, true}};
+
+static enum status find_architecture(const struct gguf *gguf, const struct architecture **found,
+                                     struct error *err)
+{
+    for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++) {
+        *found = &architectures[i];
+        if (!strcmp((*found)->name, gguf_architecture(gguf)))
+            return OK;
+    }
+    return gguf_reject_key(gguf, "general.architecture", err,
+                           "architecture \"%s\" is not supported; expected llama or qwen2",
+                           gguf_architecture(gguf));
+}
+
+/* "<architecture>.<suffix>" */
+static const char *key_of(const struct gguf *gguf, const char *suffix, char key[KEY_BYTES])
+{
+    snprintf(key, KEY_BYTES, "%s.%s", gguf_architecture(gguf), suffix);
+    return key;
+}
+
+/* The key of that suffix as an integer within bounds. */
 static enum status read_int(const struct gguf *gguf, const char *suffix, int maximum, int *value,
                             struct error *err)
 {
     char key[KEY_BYTES];
     uint64_t number;
-    snprintf(key, sizeof key, "llama.%s", suffix);
-    enum status status = gguf_unsigned(gguf, key, 1, (uint64_t)maximum, &number, err);
+    enum status status =
+        gguf_unsigned(gguf, key_of(gguf, suffix, key), 1, (uint64_t)maximum, &number, err);
     if (status == OK)
         *value = (int)number;
     return status;
@@ -77,9 +107,8 @@ static enum status read_int_or(const struct gguf *gguf, const char *suffix, int 
 {
     char key[KEY_BYTES];
     uint64_t number;
-    snprintf(key, sizeof key, "llama.%s", suffix);
-    enum status status =
-        gguf_unsigned_or(gguf, key, 1, (uint64_t)maximum, (uint64_t)fallback, &number, err);
+    enum status status = gguf_unsigned_or(gguf, key_of(gguf, suffix, key), 1, (uint64_t)maximum,
+                                          (uint64_t)fallback, &number, err);
     if (status == OK)
         *value = (int)number;
     return status;
@@ -87,16 +116,17 @@ static enum status read_int_or(const struct gguf *gguf, const char *suffix, int 
 
 static enum status check_heads(const struct gguf *gguf, const struct model *m, struct error *err)
 {
+    char key[KEY_BYTES];
     if (m->n_head % m->n_head_kv)
-        return gguf_reject_key(gguf, "llama.attention.head_count_kv", err,
+        return gguf_reject_key(gguf, key_of(gguf, "attention.head_count_kv", key), err,
                                "%d query heads cannot share %d key heads evenly; expected a "
                                "divisor of %d",
                                m->n_head, m->n_head_kv, m->n_head);
     if (m->head_dim % 2)
-        return gguf_reject_key(gguf, "llama.attention.key_length", err,
+        return gguf_reject_key(gguf, key_of(gguf, "attention.key_length", key), err,
                                "the head size is %d; expected an even number", m->head_dim);
     if (m->n_rotated > m->head_dim || m->n_rotated % 2)
-        return gguf_reject_key(gguf, "llama.rope.dimension_count", err,
+        return gguf_reject_key(gguf, key_of(gguf, "rope.dimension_count", key), err,
                                "%d rotated features do not fit a head of %d; expected an even "
                                "number up to the head size",
                                m->n_rotated, m->head_dim);
@@ -106,6 +136,7 @@ static enum status check_heads(const struct gguf *gguf, const struct model *m, s
 static enum status read_shape(const struct gguf *gguf, struct model *m, struct error *err)
 {
     enum status status;
+    char key[KEY_BYTES];
     int value_length;
     if ((status = read_int(gguf, "block_count", MOST_LAYERS, &m->n_layer, err)) ||
         (status = read_int(gguf, "embedding_length", MOST_WIDTH, &m->n_embd, err)) ||
@@ -116,7 +147,7 @@ static enum status read_shape(const struct gguf *gguf, struct model *m, struct e
                               err)))
         return status;
     if (m->n_embd % m->n_head)
-        return gguf_reject_key(gguf, "llama.attention.head_count", err,
+        return gguf_reject_key(gguf, key_of(gguf, "attention.head_count", key), err,
                                "%d heads do not divide an embedding of %d", m->n_head, m->n_embd);
     int usual = m->n_embd / m->n_head;
     if ((status =
@@ -127,47 +158,73 @@ static enum status read_shape(const struct gguf *gguf, struct model *m, struct e
                               err)))
         return status;
     if (value_length != m->head_dim)
-        return gguf_reject_key(gguf, "llama.attention.value_length", err,
+        return gguf_reject_key(gguf, key_of(gguf, "attention.value_length", key), err,
                                "values of %d and keys of %d features per head are not supported; "
                                "expected equal lengths",
                                value_length, m->head_dim);
     return check_heads(gguf, m, err);
 }
 
-static enum status positive(const struct gguf *gguf, const char *key, double value,
-                            struct error *err)
+/* The key of that suffix as a positive number. */
+static enum status read_positive(const struct gguf *gguf, const char *suffix, double *value,
+                                 struct error *err)
 {
-    if (value > 0 && isfinite(value))
-        return OK;
-    return gguf_reject_key(gguf, key, err, "%s is %g; expected a positive number", key, value);
+    char key[KEY_BYTES];
+    enum status status = gguf_float(gguf, key_of(gguf, suffix, key), value, err);
+    if (status == OK && !(*value > 0 && isfinite(*value)))
+        return gguf_reject_key(gguf, key, err, "%s is %g; expected a positive number", key, *value);
+    return status;
+}
+
+static enum status read_positive_or(const struct gguf *gguf, const char *suffix, double fallback,
+                                    double *value, struct error *err)
+{
+    char key[KEY_BYTES];
+    *value = fallback;
+    return gguf_has(gguf, key_of(gguf, suffix, key)) ? read_positive(gguf, suffix, value, err) : OK;
 }
 
 static enum status read_constants(const struct gguf *gguf, struct model *m, struct error *err)
 {
-    static const char epsilon[] = "llama.attention.layer_norm_rms_epsilon";
-    static const char base[] = "llama.rope.freq_base";
     const char *scaling;
+    char key[KEY_BYTES];
+    double factor = 1;
     enum status status;
-    if ((status = gguf_float(gguf, epsilon, &m->epsilon, err)) ||
-        (status = positive(gguf, epsilon, m->epsilon, err)) ||
-        (status = gguf_float_or(gguf, base, 10000, &m->rope_base, err)) ||
-        (status = positive(gguf, base, m->rope_base, err)) ||
-        (status = gguf_string_or(gguf, "llama.rope.scaling.type", "none", &scaling, err)))
+    if ((status = read_positive(gguf, "attention.layer_norm_rms_epsilon", &m->epsilon, err)) ||
+        (status = read_positive_or(gguf, "rope.freq_base", 10000, &m->rope_base, err)) ||
+        (status =
+             gguf_string_or(gguf, key_of(gguf, "rope.scaling.type", key), "none", &scaling, err)))
         return status;
     if (strcmp(scaling, "none") && strcmp(scaling, "linear"))
-        return gguf_reject_key(gguf, "llama.rope.scaling.type", err,
+        return gguf_reject_key(gguf, key, err,
                                "RoPE scaling \"%s\" is not supported; expected none or linear",
                                scaling);
-    double factor = 1;
     if (!strcmp(scaling, "linear") &&
-        ((status = gguf_float_or(gguf, "llama.rope.scaling.factor", 1, &factor, err)) ||
-         (status = positive(gguf, "llama.rope.scaling.factor", factor, err))))
+        (status = read_positive_or(gguf, "rope.scaling.factor", 1, &factor, err)))
         return status;
     int pairs = m->n_rotated / 2;
     m->rope_frequencies = arena_alloc(&m->arena, (size_t)pairs * sizeof *m->rope_frequencies);
     for (int i = 0; i < pairs; i++)
         m->rope_frequencies[i] = pow(m->rope_base, -2.0 * i / m->n_rotated) / factor;
     return OK;
+}
+
+/* A projection whose kind has a bias in one layer must have it in all; reading tells. */
+static enum status find_biases(const struct gguf *gguf, bool needed, struct model *m,
+                               struct error *err)
+{
+    char name[KEY_BYTES];
+    for (int layer = 0; layer < m->n_layer; layer++)
+        for (int s = 0; s < N_SITES; s++) {
+            snprintf(name, sizeof name, "blk.%d.%s.bias", layer, sites[s].name.gguf);
+            m->biased[s] = m->biased[s] || (needed && s <= SITE_V) || gguf_tensor(gguf, name);
+        }
+    const struct gguf_tensor *head = gguf_tensor(gguf, "output.bias");
+    if (!head)
+        return OK;
+    return gguf_reject(gguf, head->info_offset, err,
+                       "the output head has a bias (output.bias), which is not supported; expected "
+                       "a model without one");
 }
 
 /* Divides the frequencies by those of the optional rope_freqs.weight (llama 3 long context). */
@@ -280,6 +337,10 @@ static enum status read_layer(const struct gguf *gguf, struct model *m, int laye
             read_weight(gguf, m, name, sites[s].out(m), sites[s].in(m), &weights->linear[s], err);
         if (status != OK)
             return status;
+        snprintf(name, sizeof name, "blk.%d.%s.bias", layer, sites[s].name.gguf);
+        if (m->biased[s] &&
+            (status = read_weight(gguf, m, name, 1, sites[s].out(m), &weights->bias[s], err)))
+            return status;
     }
     return OK;
 }
@@ -313,7 +374,7 @@ static enum status check_memory(const struct gguf *gguf, const struct model *m, 
 {
     double layer = 2.0 * m->n_embd;
     for (int s = 0; s < N_SITES; s++)
-        layer += (double)sites[s].out(m) * sites[s].in(m);
+        layer += (double)sites[s].out(m) * (sites[s].in(m) + m->biased[s]);
     double values = layer * m->n_layer + (double)m->n_vocab * m->n_embd;
     double in_file = 0;
     for (size_t i = 0; i < gguf_tensor_count(gguf); i++) {
@@ -336,23 +397,30 @@ static enum status check_memory(const struct gguf *gguf, const struct model *m, 
     return OK;
 }
 
+/* Name, sizes and kind of the model, whether its weights are wanted or not. */
+static enum status read_outline(const struct gguf *gguf, struct model *m, struct error *err)
+{
+    const struct architecture *architecture;
+    enum status status;
+    const char *name;
+    if ((status = gguf_expect_type(gguf, "model", err)) ||
+        (status = find_architecture(gguf, &architecture, err)) ||
+        (status = gguf_string_or(gguf, "general.name", "unnamed model", &name, err)) ||
+        (status = read_shape(gguf, m, err)))
+        return status;
+    m->rope_pairs = architecture->rope_pairs;
+    m->name = arena_strdup(&m->arena, name);
+    m->path = arena_strdup(&m->arena, gguf_path(gguf));
+    return find_biases(gguf, architecture->needs_biases, m, err);
+}
+
 static enum status fill(struct model *m, const struct gguf *gguf, struct error *err)
 {
     enum status status;
-    const char *name;
-    if ((status = gguf_expect_type(gguf, "model", err)))
-        return status;
-    if (strcmp(gguf_architecture(gguf), "llama"))
-        return gguf_reject_key(gguf, "general.architecture", err,
-                               "architecture \"%s\" is not supported; expected llama",
-                               gguf_architecture(gguf));
-    if ((status = gguf_string_or(gguf, "general.name", "unnamed model", &name, err)) ||
-        (status = read_shape(gguf, m, err)) || (status = read_constants(gguf, m, err)) ||
+    if ((status = read_outline(gguf, m, err)) || (status = read_constants(gguf, m, err)) ||
         (status = tokenizer_load(&m->tokenizer, gguf, NULL, err)) ||
         (status = chat_format_find(&m->chat, gguf, m->tokenizer, NULL, err)))
         return status;
-    m->name = arena_strdup(&m->arena, name);
-    m->path = arena_strdup(&m->arena, gguf_path(gguf));
     m->n_vocab = (int)tokenizer_size(m->tokenizer);
     count_bytes(gguf, m);
     if ((status = check_memory(gguf, m, err)))
@@ -452,8 +520,11 @@ static void shape_tensors(struct model *m, bool tied)
     for (int i = 0; i < m->n_layer; i++) {
         struct layer *layer = &m->layers[i];
         layer->attention_norm = layer->feed_forward_norm = m->output_norm;
-        for (int s = 0; s < N_SITES; s++)
+        for (int s = 0; s < N_SITES; s++) {
             layer->linear[s] = (struct tensor){.rows = sites[s].out(m), .cols = sites[s].in(m)};
+            if (m->biased[s])
+                layer->bias[s] = (struct tensor){.rows = 1, .cols = sites[s].out(m)};
+        }
     }
     for (int i = 0; i < model_weight_count(m); i++)
         m->n_parameters += tensor_size(model_weight(m, i));
@@ -461,16 +532,8 @@ static void shape_tensors(struct model *m, bool tied)
 
 static enum status fill_shape(struct model *m, const struct gguf *gguf, struct error *err)
 {
-    enum status status;
-    const char *name;
-    if ((status = gguf_expect_type(gguf, "model", err)))
-        return status;
-    if (strcmp(gguf_architecture(gguf), "llama"))
-        return gguf_reject_key(gguf, "general.architecture", err,
-                               "architecture \"%s\" is not supported; expected llama",
-                               gguf_architecture(gguf));
-    if ((status = gguf_string_or(gguf, "general.name", "unnamed model", &name, err)) ||
-        (status = read_shape(gguf, m, err)))
+    enum status status = read_outline(gguf, m, err);
+    if (status != OK)
         return status;
     const struct gguf_tensor *embedding = gguf_tensor(gguf, "token_embd.weight");
     if (!embedding || embedding->rows > MOST_WIDTH * 16)
@@ -478,8 +541,6 @@ static enum status fill_shape(struct model *m, const struct gguf *gguf, struct e
                          "%s: there is no tensor token_embd.weight to tell its "
                          "vocabulary from; the file is no language model",
                          gguf_path(gguf));
-    m->name = arena_strdup(&m->arena, name);
-    m->path = arena_strdup(&m->arena, gguf_path(gguf));
     m->n_vocab = (int)embedding->rows;
     shape_tensors(m, !gguf_tensor(gguf, "output.weight"));
     count_bytes(gguf, m);

@@ -35,11 +35,17 @@ struct tensor *op_rms_norm(struct tape *tape, struct tensor *x, struct tensor *g
 struct tensor *op_rms_norm_at(struct tape *tape, struct place *place, struct tensor *x,
                               struct tensor *gain, real epsilon);
 
-/* Rotates the pairs (2i, 2i + 1) of the first `rotated` features of each head of row r by the angle
+/* Which two of the `rotated` features of a head turn together. */
+enum rope_pairs {
+    ROPE_NEIGHBOURS, /* 2i and 2i + 1 */
+    ROPE_HALVES      /* i and rotated / 2 + i */
+};
+
+/* Rotates the pairs of the first `rotated` features of each head of row r, pair i by the angle
  * position(r) * frequencies[i] (Su et al. 2021, equation 34). In place.
  * `cos_sin` is (rows, rotated): cos and sin of each pair, from rope_table. */
 struct tensor *op_rope(struct tape *tape, struct tensor *x, const struct tensor *cos_sin,
-                       int head_dim);
+                       int head_dim, enum rope_pairs pairs);
 
 /* Fills `cos_sin` (layout->rows, rotated) for op_rope; `frequencies` has rotated / 2 entries. */
 void rope_table(const struct layout *layout, const double *frequencies, struct tensor *cos_sin);
@@ -97,10 +103,11 @@ struct tensor *op_add_onto(struct tape *tape, struct tensor *x, struct tensor *y
 /* Each row of x times the vector `scale` (1, cols): IA3 (Liu et al. 2022, equation 1). */
 struct tensor *op_scale(struct tape *tape, struct tensor *x, struct tensor *scale);
 
-/* Each row of x times `scale` / `divisor`, both (1, cols). The divisor is a constant that outlives
- * the tape: the magnitudes of DoRA (Liu et al. 2024, equation 5) over the lengths of the rows. */
+/* (x - offset) * scale / divisor + offset, all three (1, cols): the magnitudes of DoRA (Liu et al.
+ * 2024, equation 5) over the lengths of the rows, past a bias that x has already. Divisor and
+ * offset are constants that outlive the tape; an offset of NULL is zero. */
 struct tensor *op_scale_over(struct tape *tape, struct tensor *x, struct tensor *scale,
-                             const real *divisor);
+                             const real *divisor, const real *offset);
 
 /* Rows `rows[0 .. count - 1]` of x, in that order. */
 struct tensor *op_gather(struct tape *tape, struct tensor *x, const int *rows, int count);

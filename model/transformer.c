@@ -4,8 +4,39 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The weights of a layer by number: its norms, then its projections. */
-enum { ATTENTION_NORM, FEED_FORWARD_NORM, FIRST_SITE, LAYER_WEIGHTS = FIRST_SITE + N_SITES };
+/* The weights of a layer by number: its norms, its projections, then the biases that there are. */
+enum { ATTENTION_NORM, FEED_FORWARD_NORM, FIRST_SITE, FIRST_BIAS = FIRST_SITE + N_SITES };
+
+int model_bias_count(const struct model *model)
+{
+    int count = 0;
+    for (int s = 0; s < N_SITES; s++)
+        count += model->biased[s];
+    return count;
+}
+
+static int layer_weights(const struct model *model)
+{
+    return FIRST_BIAS + model_bias_count(model);
+}
+
+/* How many biases come before that of `site`. */
+static int biases_before(const struct model *model, int site)
+{
+    int count = 0;
+    for (int s = 0; s < site; s++)
+        count += model->biased[s];
+    return count;
+}
+
+/* The projection that bias number `index` of a layer belongs to. */
+static int site_of_bias(const struct model *model, int index)
+{
+    int site = 0;
+    while (!model->biased[site] || biases_before(model, site) < index)
+        site++;
+    return site;
+}
 
 /* Number of the first layer's first weight. */
 static int first_layer_weight(const struct model *model)
@@ -16,7 +47,7 @@ static int first_layer_weight(const struct model *model)
 
 int model_weight_count(const struct model *model)
 {
-    return first_layer_weight(model) + model->n_layer * LAYER_WEIGHTS;
+    return first_layer_weight(model) + model->n_layer * layer_weights(model);
 }
 
 const struct tensor *model_weight(const struct model *model, int number)
@@ -24,12 +55,14 @@ const struct tensor *model_weight(const struct model *model, int number)
     int in_layers = number - first_layer_weight(model);
     if (in_layers < 0)
         return number == 0 ? &model->embedding : number == 1 ? &model->output_norm : &model->output;
-    const struct layer *layer = &model->layers[in_layers / LAYER_WEIGHTS];
-    int part = in_layers % LAYER_WEIGHTS;
+    const struct layer *layer = &model->layers[in_layers / layer_weights(model)];
+    int part = in_layers % layer_weights(model);
     if (part == ATTENTION_NORM)
         return &layer->attention_norm;
-    return part == FEED_FORWARD_NORM ? &layer->feed_forward_norm
-                                     : &layer->linear[part - FIRST_SITE];
+    if (part == FEED_FORWARD_NORM)
+        return &layer->feed_forward_norm;
+    return part < FIRST_BIAS ? &layer->linear[part - FIRST_SITE]
+                             : &layer->bias[site_of_bias(model, part - FIRST_BIAS)];
 }
 
 int model_weight_number(const struct model *model, const struct tensor *weight)
@@ -43,30 +76,37 @@ int model_weight_number(const struct model *model, const struct tensor *weight)
         return first == 3 ? 2 : 0;
     size_t at = (size_t)((const char *)weight - (const char *)model->layers) / sizeof(struct layer);
     const struct layer *layer = &model->layers[at];
-    int number = first + (int)at * LAYER_WEIGHTS;
+    int number = first + (int)at * layer_weights(model);
     if (weight == &layer->attention_norm)
         return number + ATTENTION_NORM;
     if (weight == &layer->feed_forward_norm)
         return number + FEED_FORWARD_NORM;
+    if (weight >= layer->bias && weight < layer->bias + N_SITES)
+        return number + FIRST_BIAS + biases_before(model, (int)(weight - layer->bias));
     return number + FIRST_SITE + (int)(weight - layer->linear);
 }
 
-static const char *layer_weight_name(int part)
+static const char *layer_weight_name(const struct model *model, int part)
 {
     if (part == ATTENTION_NORM)
         return "attn_norm";
-    return part == FEED_FORWARD_NORM ? "ffn_norm" : site_name((enum site)(part - FIRST_SITE))->gguf;
+    if (part == FEED_FORWARD_NORM)
+        return "ffn_norm";
+    int site = part < FIRST_BIAS ? part - FIRST_SITE : site_of_bias(model, part - FIRST_BIAS);
+    return site_name((enum site)site)->gguf;
 }
 
 void model_weight_name(const struct model *model, int number, char name[WEIGHT_NAME_BYTES])
 {
     static const char *const outside[] = {"token_embd", "output_norm", "output"};
     int in_layers = number - first_layer_weight(model);
-    if (in_layers < 0)
+    if (in_layers < 0) {
         snprintf(name, WEIGHT_NAME_BYTES, "%s.weight", outside[number]);
-    else
-        snprintf(name, WEIGHT_NAME_BYTES, "blk.%d.%s.weight", in_layers / LAYER_WEIGHTS,
-                 layer_weight_name(in_layers % LAYER_WEIGHTS));
+        return;
+    }
+    int part = in_layers % layer_weights(model);
+    snprintf(name, WEIGHT_NAME_BYTES, "blk.%d.%s.%s", in_layers / layer_weights(model),
+             layer_weight_name(model, part), part < FIRST_BIAS ? "weight" : "bias");
 }
 
 static struct tensor *weight_of(struct pass *pass, struct tensor *frozen)
@@ -81,8 +121,11 @@ static struct tensor *project(struct pass *pass, int layer, enum site site, stru
     const struct attachment *a = pass->attachment;
     if (a && a->linear_input)
         x = a->linear_input(pass, layer, site, x);
-    struct tensor *w = weight_of(pass, &pass->model->layers[layer].linear[site]);
-    struct tensor *y = op_linear(pass->tape, x, w, NULL);
+    struct layer *weights = &pass->model->layers[layer];
+    struct tensor *w = weight_of(pass, &weights->linear[site]), *bias = NULL;
+    if (pass->model->biased[site])
+        bias = weight_of(pass, &weights->bias[site]);
+    struct tensor *y = op_linear(pass->tape, x, w, bias);
     if (a && a->linear)
         y = a->linear(pass, layer, site, x, y);
     return y;
@@ -129,12 +172,12 @@ static struct tensor *attend(struct pass *pass, int layer, struct tensor *x,
     const struct model *model = pass->model;
     struct tensor *k = project(pass, layer, SITE_K, x);
     struct tensor *v = project(pass, layer, SITE_V, x);
-    k = op_rope(pass->tape, k, cos_sin, model->head_dim);
+    k = op_rope(pass->tape, k, cos_sin, model->head_dim, model->rope_pairs);
     capture_rows(pass, layer, k, v);
     if (layer + 1 == model->n_layer && pass->layout->n_scored == 0)
         return NULL;
     struct tensor *q = project(pass, layer, SITE_Q, x);
-    q = op_rope(pass->tape, q, cos_sin, model->head_dim);
+    q = op_rope(pass->tape, q, cos_sin, model->head_dim, model->rope_pairs);
     struct attention how = {.layout = pass->layout, .layer = layer, .head_dim = model->head_dim};
     if (pass->attachment && pass->attachment->past)
         pass->attachment->past(pass, layer, &how.past_keys, &how.past_values);

@@ -31,6 +31,7 @@ const struct site_name *site_name(enum site site);
 struct layer {
     struct tensor attention_norm, feed_forward_norm; /* (1, n_embd) */
     struct tensor linear[N_SITES];                   /* (out, in) */
+    struct tensor bias[N_SITES];                     /* (1, out) where the model has biases */
 };
 
 /* How the weights are held in memory; results are the same bytes either way. Norms are always
@@ -45,6 +46,8 @@ struct model {
     char sha256[65];
     int n_layer, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab, n_context;
     int n_rotated; /* features of a head that rotate */
+    enum rope_pairs rope_pairs;
+    bool biased[N_SITES]; /* whether the projections of a kind have a bias; alike in all layers */
     double epsilon, rope_base;
     double *rope_frequencies;  /* (n_rotated / 2) */
     struct tensor embedding;   /* (n_vocab, n_embd) */
@@ -93,8 +96,9 @@ struct model *model_sketch(const struct model_numbers *numbers);
 enum status model_load_shape(struct model **model, const char *path, struct error *err);
 
 /* The weights of a model by number: 0 is the embedding, 1 the output norm, 2 the output head unless
- * it is tied to the embedding; then come, layer by layer, the two norms and the projections in the
- * order of enum site. Both ways take constant time. */
+ * it is tied to the embedding; then come, layer by layer, the two norms, the projections in the
+ * order of enum site, and in the same order their biases where there are any. Both ways take
+ * constant time. */
 int model_weight_count(const struct model *model);
 const struct tensor *model_weight(const struct model *model, int number);
 
@@ -103,8 +107,11 @@ int model_weight_number(const struct model *model, const struct tensor *weight);
 
 enum { WEIGHT_NAME_BYTES = 64 };
 
-/* The name of a weight in a GGUF file, "blk.0.attn_q.weight". */
+/* The name of a weight in a GGUF file, "blk.0.attn_q.weight" or "blk.0.attn_q.bias". */
 void model_weight_name(const struct model *model, int number, char name[WEIGHT_NAME_BYTES]);
+
+/* How many biases each layer has; 0 with most models of the llama architecture. */
+int model_bias_count(const struct model *model);
 
 struct pass;
 
@@ -113,7 +120,8 @@ struct pass;
 struct attachment {
     /* The input x of a linear site (IA3 on down_proj). */
     struct tensor *(*linear_input)(struct pass *pass, int layer, enum site site, struct tensor *x);
-    /* The output y = x w^T of a linear site, which may be changed in place (LoRA, IA3). */
+    /* The output y = x w^T, with its bias, of a linear site, which may be changed in place (LoRA,
+     * IA3). */
     struct tensor *(*linear)(struct pass *pass, int layer, enum site site, struct tensor *x,
                              struct tensor *y);
     /* The output y of a branch before it is added to the residual stream; x is the normalised input
@@ -127,7 +135,7 @@ struct attachment {
      * the layout has none, as behind a cached prompt. */
     struct tensor *(*virtual_tokens)(struct pass *pass);
     /* What stands in for a frozen weight, which is one of pass->model's: model_weight_number tells
-     * which (full fine-tuning, norm tuning). */
+     * which (full fine-tuning, norm tuning, BitFit). */
     struct tensor *(*weight)(struct pass *pass, struct tensor *weight);
 };
 

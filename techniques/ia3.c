@@ -122,19 +122,25 @@ static enum status attach(struct adapted *adapted, const struct material *materi
     return OK;
 }
 
-/* A factor of an output scales a row of the weights, one of an input a column. */
+/* A factor of an output scales a row of the weights and a value of the bias, one of an input a
+ * column of the weights. */
 static bool merge(const struct adapted *adapted, int number, real *values)
 {
     const struct ia3 *self = adapted->self;
-    int at = targets_index(adapted->engine->model, number);
+    const struct model *model = adapted->engine->model;
+    int bias = targets_bias_index(model, number);
+    int at = bias < 0 ? targets_index(model, number) : bias;
     if (at < 0 || self->index[at] < 0)
         return false;
-    const struct tensor *weight = model_weight(adapted->engine->model, number);
+    const struct tensor *weight = model_weight(model, number);
     const real *factors = adapted_parameter(adapted, self->index[at]);
     bool input = self->places.feedforward[at % N_SITES];
+    if (input && bias >= 0)
+        return false;
     for (int r = 0; r < weight->rows; r++)
         for (int c = 0; c < weight->cols; c++)
-            values[(size_t)r * (size_t)weight->cols + (size_t)c] *= factors[input ? c : r];
+            values[(size_t)r * (size_t)weight->cols + (size_t)c] *=
+                factors[input || bias >= 0 ? c : r];
     return true;
 }
 

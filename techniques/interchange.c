@@ -30,6 +30,13 @@ static struct peft_tensor *add(struct peft_map *map, int parameter, const char *
     return tensor;
 }
 
+/* Heads whose features have another order than in the files of Hugging Face, where the features
+ * that rotate together are always half a head apart; of `heads` rotated ones. */
+static int reordered(const struct model *model, int heads)
+{
+    return model->rope_pairs == ROPE_NEIGHBOURS ? heads : 0;
+}
+
 /* Heads whose features rotate, among the outputs of a projection. */
 static int rotated_heads(const struct model *model, enum site site)
 {
@@ -70,7 +77,8 @@ void peft_map_projection(struct peft_map *map, int parameter, const char *leaf, 
     text_release(&name);
     if (axis == PEFT_INPUTS)
         return;
-    tensor->heads = rotated_heads(map->adapted->engine->model, site);
+    const struct model *model = map->adapted->engine->model;
+    tensor->heads = reordered(model, rotated_heads(model, site));
     if (axis == PEFT_OUTPUT_ROWS)
         return;
     tensor->rows = tensor->rows * tensor->cols;
@@ -89,7 +97,7 @@ void peft_map_columns(struct peft_map *map, int parameter, const char *name, int
     struct peft_tensor *tensor = add(map, parameter, name);
     tensor->cols = cols;
     tensor->first_col = first_col;
-    tensor->heads = heads;
+    tensor->heads = reordered(map->adapted->engine->model, heads);
     tensor->heads_in_cols = true;
 }
 

@@ -16,7 +16,8 @@
 
 /* A tensor of a PEFT folder, or a block of its columns, and the parameter that holds its values.
  * The values are those of the parameter, row by row; where they are features of rotated heads
- * (`heads` > 0), along the rows or the columns, the files of Hugging Face order them otherwise. */
+ * (`heads` > 0), along the rows or the columns, the files of Hugging Face order them otherwise; with
+ * some models only, `heads` being 0 for the others. */
 struct peft_tensor {
     const char *name;
     int rows, cols;       /* shape of the whole tensor; one dimension, `rows`, when cols is 0 */
@@ -56,7 +57,8 @@ void peft_map_columns(struct peft_map *map, int parameter, const char *name, int
                       int first_col, int heads);
 
 /* Which row or column of a rotated head's features in the order of Hugging Face is number `index`
- * here: there the first halves of all pairs come first (formats of llama.cpp's converter). */
+ * here: there the first halves of all pairs come first (formats of llama.cpp's converter). For
+ * models with ROPE_NEIGHBOURS; the others have that order already. */
 int peft_rotated_index(int index, int head_dim);
 
 /* ---- adapter_config.json -------------------------------------------------------------------- */

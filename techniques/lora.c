@@ -7,7 +7,8 @@
  *
  * With use_dora (Liu et al. 2024, "DoRA"), the rows of W' = W + s B A keep only their direction and
  * a trained magnitude m (1, out) is their length: y = (m / |W'|) (x W'^T). It starts as |W|. As in
- * section 4.3 there, and in PEFT, |W'| counts as a constant in the gradient.
+ * section 4.3 there, and in PEFT, |W'| counts as a constant in the gradient. A bias is added to
+ * that as it is.
  */
 #include <math.h>
 #include <string.h>
@@ -113,9 +114,10 @@ static struct tensor *update(struct pass *pass, int layer, enum site site, struc
         return y;
     struct arena *arena = pass->tape->arena;
     real *lengths = arena_alloc(arena, (size_t)y->cols * sizeof *lengths);
-    row_lengths(&pass->model->layers[layer].linear[site], self->squares[at], part, self->scale,
-                arena, lengths);
-    return op_scale_over(pass->tape, y, &part[MAGNITUDE], lengths);
+    const struct layer *weights = &pass->model->layers[layer];
+    row_lengths(&weights->linear[site], self->squares[at], part, self->scale, arena, lengths);
+    const real *bias = pass->model->biased[site] ? weights->bias[site].data : NULL;
+    return op_scale_over(pass->tape, y, &part[MAGNITUDE], lengths, bias);
 }
 
 /* A is uniform, B stays zero, a magnitude is the length of its row. */

@@ -15,6 +15,7 @@ static const struct technique *const registry[] = {
     &prefix_tuning,    /* prompt learning */
     &ia3,              /* peft */
     &norm_tuning,      /* peft */
+    &bitfit,           /* peft */
     &lora,             /* peft */
     &adapter,          /* peft */
     &full_finetune,    /* full */

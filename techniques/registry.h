@@ -17,6 +17,7 @@ extern const struct technique p_tuning;
 extern const struct technique prefix_tuning;
 extern const struct technique ia3;
 extern const struct technique norm_tuning;
+extern const struct technique bitfit;
 extern const struct technique lora;
 extern const struct technique adapter;
 extern const struct technique full_finetune;

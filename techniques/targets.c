@@ -74,3 +74,13 @@ int targets_index(const struct model *model, int number)
                 return layer * N_SITES + s;
     return -1;
 }
+
+int targets_bias_index(const struct model *model, int number)
+{
+    const struct tensor *weight = model_weight(model, number);
+    for (int layer = 0; layer < model->n_layer; layer++)
+        for (int s = 0; s < N_SITES; s++)
+            if (weight == &model->layers[layer].bias[s])
+                return layer * N_SITES + s;
+    return -1;
+}

@@ -30,4 +30,7 @@ int *targets_declare(struct adapted *adapted, const bool sites[N_SITES], target_
  * weight is no projection. */
 int targets_index(const struct model *model, int number);
 
+/* The same for the projection whose bias is weight `number`. */
+int targets_bias_index(const struct model *model, int number);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The tiny model, some data and an engine: what the suites of techniques/ share. To be included
+ * A tiny model, some data and an engine: what the suites of techniques/ share. To be included
  * after cmocka.h.
  */
 #ifndef TESTS_ADAPTING_H
@@ -96,11 +96,15 @@ struct subject {
     struct arena arena;
 };
 
-static inline void subject_open(struct subject *s, const char *csv, enum task task, int threads)
+static const char tiny_llama[] = FIXTURES "tiny.gguf";
+static const char tiny_qwen2[] = FIXTURES "tiny_qwen2.gguf"; /* with biases, and an untied head */
+
+static inline void subject_open_model(struct subject *s, const char *path, const char *csv,
+                                      enum task task, int threads)
 {
     struct error err;
     struct dataset_options options = {.task = task};
-    *s = (struct subject){.model = fixture_model(FIXTURES "tiny.gguf")};
+    *s = (struct subject){.model = fixture_model(path)};
     s->engine = engine_create(s->model, threads);
     arena_init(&s->arena, NULL);
     if (dataset_parse("data.csv", csv, strlen(csv), &options, &s->data, &err) != OK)
@@ -112,6 +116,11 @@ static inline void subject_open(struct subject *s, const char *csv, enum task ta
     }
     s->material =
         (struct material){.data = &s->data, .rows = s->rows, .count = s->data.count, .seed = 1};
+}
+
+static inline void subject_open(struct subject *s, const char *csv, enum task task, int threads)
+{
+    subject_open_model(s, tiny_llama, csv, task, threads);
 }
 
 /* Also checks that nothing counted by the engine was left behind. */

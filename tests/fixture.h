@@ -60,11 +60,14 @@ static inline const real *fixture_logits(const struct model *model, struct tape 
     return op_linear(tape, x, transformer_head(&pass), NULL)->data;
 }
 
-/* Compares logits of tiny.gguf, all sequences in one batch, with those of tiny_logits.json. */
-static inline void check_tiny_logits(double tolerance)
+/* Compares logits of NAME.gguf, all sequences in one batch, with those of NAME_logits.json. */
+static inline void check_tiny_logits(const char *name, double tolerance)
 {
-    struct model *model = fixture_model(FIXTURES "tiny.gguf");
-    json_t *document = fixture_json("tiny_logits.json");
+    char path[256], logits_name[64];
+    snprintf(path, sizeof path, FIXTURES "%s.gguf", name);
+    snprintf(logits_name, sizeof logits_name, "%s_logits.json", name);
+    struct model *model = fixture_model(path);
+    json_t *document = fixture_json(logits_name);
     const json_t *sequences = json_object_get(document, "sequences");
     struct arena arena;
     struct tape tape;

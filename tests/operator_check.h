@@ -23,11 +23,12 @@ struct extra {
     const struct layout *layout;
     const double *frequencies;
     int layer, head_dim, rotated;
+    enum rope_pairs pairs;
     double number; /* a scale or an epsilon */
     const int32_t *ids;
     const int *rows;
     int count;
-    const real *weights;
+    const real *weights, *offset;
 };
 
 struct operator

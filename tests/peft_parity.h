@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The cases of tests/parity/fixtures/peft_tiny.json, run through a technique's attachment and the
+ * The cases of tests/parity/fixtures/peft_tiny*.json, run through a technique's attachment and the
  * steps of the trainer, in float as in double. Includes the trainer's source, whose steps take
  * batches of token ids that no text encodes to. To be included after cmocka.h.
  */
@@ -14,7 +14,8 @@
 #include "tests/adapting.h"
 
 static const struct technique *const peft_techniques[] = {
-    &lora, &ia3, &prompt_tuning, &prefix_tuning, &p_tuning, &adapter, &norm_tuning, &full_finetune};
+    &lora,    &ia3,         &prompt_tuning, &prefix_tuning, &p_tuning,
+    &adapter, &norm_tuning, &full_finetune, &bitfit};
 
 enum { PEFT_TECHNIQUES = sizeof peft_techniques / sizeof *peft_techniques };
 
@@ -186,18 +187,25 @@ static inline void check_case(struct subject *s, const json_t *document, const j
     adapted_release(adapted);
 }
 
-static inline void check_parity(struct tolerance tolerance)
+static inline void check_parity_of(const char *model, const char *fixture, size_t count,
+                                   struct tolerance tolerance)
 {
-    json_t *document = fixture_json("peft_tiny.json");
+    json_t *document = fixture_json(fixture);
     const json_t *cases = get(document, "cases");
-    assert_int_equal(json_array_size(cases), 14);
-    for (size_t i = 0; i < json_array_size(cases); i++) {
+    assert_int_equal(json_array_size(cases), count);
+    for (size_t i = 0; i < count; i++) {
         struct subject s;
-        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 2);
+        subject_open_model(&s, model, data_two_labels, TASK_CLASSIFICATION, 2);
         check_case(&s, document, json_array_get(cases, i), tolerance);
         subject_close(&s);
     }
     json_decref(document);
+}
+
+static inline void check_parity(struct tolerance tolerance)
+{
+    check_parity_of(tiny_llama, "peft_tiny.json", 14, tolerance);
+    check_parity_of(tiny_qwen2, "peft_tiny_qwen2.json", 8, tolerance);
 }
 
 #endif

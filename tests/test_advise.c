@@ -222,6 +222,23 @@ static void test_data(void **state)
     json_decref(advice);
 }
 
+/* Whether a technique is possible depends on the file of the model. */
+static void test_biases(void **state)
+{
+    (void)state;
+    json_t *without = run_json("advise --examples 400 --model " TINY_MODEL);
+    json_t *with = run_json("advise --examples 400 --model tests/parity/fixtures/tiny_qwen2.gguf");
+    assert_true(json_is_false(json_object_get(technique_of(without, "bitfit"), "possible")));
+    assert_true(json_is_true(json_object_get(technique_of(with, "bitfit"), "possible")));
+    assert_int_equal((int)number(json_object_get(with, "facts"), "bias_terms"), 1);
+    assert_int_equal((int)cost(with, "bitfit", "trained_parameters"), 128);
+    char *text = json_dumps(without, 0);
+    assert_non_null(strstr(text, "It trains the biases, and 0 of this model's 28800 parameters"));
+    free(text);
+    json_decref(with);
+    json_decref(without);
+}
+
 static void test_own_rules(void **state)
 {
     (void)state;
@@ -505,6 +522,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, enter, leave),
         cmocka_unit_test_setup_teardown(test_data, enter, leave),
         cmocka_unit_test_setup_teardown(test_own_rules, enter, leave),
+        cmocka_unit_test_setup_teardown(test_biases, enter, leave),
         cmocka_unit_test_setup_teardown(test_profile, enter, leave),
         cmocka_unit_test_setup_teardown(test_profile_with_model, enter, leave),
         cmocka_unit_test_setup_teardown(test_history, enter, leave),

@@ -71,16 +71,15 @@ static void test_known_models(void **state)
 }
 
 /* The header alone tells the same shape as the whole file. */
-static void test_header(void **state)
+static void check_header(const char *path, int biases)
 {
-    static const char path[] = "tests/parity/fixtures/tiny.gguf";
-    (void)state;
     struct model *whole, *shape;
     struct error err;
     assert_int_equal(model_load(&whole, path, &err), OK);
     assert_int_equal(model_load_shape(&shape, path, &err), OK);
     assert_int_equal(shape->n_parameters, whole->n_parameters);
     assert_int_equal(shape->n_context, whole->n_context);
+    assert_int_equal(model_bias_count(shape), biases);
     assert_int_equal(model_weight_count(shape), model_weight_count(whole));
     for (int i = 0; i < model_weight_count(whole); i++) {
         assert_int_equal(model_weight(shape, i)->rows, model_weight(whole, i)->rows);
@@ -88,6 +87,15 @@ static void test_header(void **state)
     }
     model_free(shape);
     model_free(whole);
+}
+
+static void test_header(void **state)
+{
+    (void)state;
+    struct model *shape;
+    struct error err;
+    check_header("tests/parity/fixtures/tiny.gguf", 0);
+    check_header("tests/parity/fixtures/tiny_qwen2.gguf", 3);
     assert_int_equal(model_load_shape(&shape, "tests/parity/fixtures/noise.json", &err), BAD_MODEL);
     assert_null(shape);
     assert_int_equal(model_load_shape(&shape, "/nowhere.gguf", &err), FAILED);

@@ -24,7 +24,7 @@
 #include "tests/adapting.h"
 #include "tests/export_support.h"
 
-#define TINY FIXTURES "tiny.gguf"
+#define TINY tiny_llama
 
 enum { PATH = 512, FOLDER = 256 };
 
@@ -141,6 +141,24 @@ static const struct row rows[] = {
     {"full_finetune", "", data_two_labels, TASK_CLASSIFICATION, "merged-gguf adapter "},
 };
 
+/* Of the model with biases. */
+static const struct row qwen2_rows[] = {
+    {"bitfit", "", data_two_labels, TASK_CLASSIFICATION, "merged-gguf adapter "},
+    {"bitfit", "", data_texts, TASK_GENERATION, "merged-gguf adapter "},
+    {"norm_tuning", "", data_two_labels, TASK_CLASSIFICATION, "merged-gguf adapter "},
+    {"full_finetune", "", data_two_labels, TASK_CLASSIFICATION, "merged-gguf adapter "},
+    {"ia3", "target_modules=q_proj,k_proj,v_proj,down_proj", data_two_labels, TASK_CLASSIFICATION,
+     "peft merged-gguf adapter "},
+    {"ia3", "target_modules=q_proj,v_proj;feedforward_modules=v_proj", data_two_labels,
+     TASK_CLASSIFICATION, "peft merged-gguf adapter "},
+    {"lora", "target_modules=all-linear", data_two_labels, TASK_CLASSIFICATION,
+     "peft gguf merged-gguf adapter "},
+    {"lora", "target_modules=q_proj,k_proj,v_proj;use_dora=true", data_two_labels,
+     TASK_CLASSIFICATION, "peft merged-gguf adapter "},
+    {"prefix_tuning", "num_virtual_tokens=3", data_two_labels, TASK_CLASSIFICATION,
+     "peft adapter "},
+};
+
 /* Rows that it learns from where those replayed must be others: an example is not among its own
  * neighbours. */
 static size_t train_rows(const struct row *row)
@@ -174,56 +192,70 @@ static void export_row(struct bench *bench, struct shop *shop, const struct row 
     assert_int_equal(entries(bench), 1);
 }
 
+static void export_in_every_format(struct bench *bench, const char *model, const struct row *row)
+{
+    struct shop shop;
+    struct text formats = {0};
+    const struct export_format *format;
+    shop_open(&shop, model, row->data, row->task, 2);
+    shop.material.count = train_rows(row) ? train_rows(row) : shop.data.count;
+    shop_customise(&shop, row->technique, row->setting, 0.3);
+    for (size_t f = 0; (format = export_format_at(f)); f++) {
+        struct export_request request = shop_request(&shop, format->name, bench->target);
+        if (format->refuses(&shop.setting, &request.kept))
+            continue;
+        text_printf(&formats, "%s ", format->name);
+        export_row(bench, &shop, row, format);
+    }
+    assert_string_equal(text_string(&formats), row->formats);
+    struct export_request request = shop_request(&shop, "adapter", bench->target);
+    size_t first = strcspn(row->formats, " ");
+    assert_int_equal(strlen(export_format_for(&shop.setting, &request.kept)->name), first);
+    text_release(&formats);
+    shop_close(&shop);
+}
+
 static void every_technique_in_every_format(void **state)
 {
-    struct bench *bench = *state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct shop shop;
-        struct text formats = {0};
-        const struct export_format *format;
-        shop_open(&shop, TINY, rows[i].data, rows[i].task, 2);
-        shop.material.count = train_rows(&rows[i]) ? train_rows(&rows[i]) : shop.data.count;
-        shop_customise(&shop, rows[i].technique, rows[i].setting, 0.3);
-        for (size_t f = 0; (format = export_format_at(f)); f++) {
-            struct export_request request = shop_request(&shop, format->name, bench->target);
-            if (format->refuses(&shop.setting, &request.kept))
-                continue;
-            text_printf(&formats, "%s ", format->name);
-            export_row(bench, &shop, &rows[i], format);
-        }
-        assert_string_equal(text_string(&formats), rows[i].formats);
-        struct export_request request = shop_request(&shop, "adapter", bench->target);
-        size_t first = strcspn(rows[i].formats, " ");
-        assert_int_equal(strlen(export_format_for(&shop.setting, &request.kept)->name), first);
-        text_release(&formats);
-        shop_close(&shop);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        export_in_every_format(*state, TINY, &rows[i]);
+    for (size_t i = 0; i < sizeof qwen2_rows / sizeof *qwen2_rows; i++)
+        export_in_every_format(*state, tiny_qwen2, &qwen2_rows[i]);
 }
 
 /* ---- What the files say --------------------------------------------------------------------- */
 
-static void make_lora(struct shop *shop, const char *format, const char *folder)
+static void make(struct shop *shop, const char *model, const char *technique, const char *setting,
+                 const char *format, const char *folder)
 {
     struct error err;
     struct agreement agreement;
-    shop_open(shop, TINY, data_two_labels, TASK_CLASSIFICATION, 1);
-    shop_customise(shop, "lora", "target_modules=q_proj,k_proj,down_proj;r=2;lora_alpha=6", 0.3);
+    shop_open(shop, model, data_two_labels, TASK_CLASSIFICATION, 1);
+    shop_customise(shop, technique, setting, 0.3);
     struct export_request request = shop_request(shop, format, folder);
+    request.replace = true;
     if (export_make(&request, &agreement, &err) != OK)
         fail_msg("%s", err.text);
 }
 
-/* Row h * hd + 2 i + s of a rotated projection is row h * hd + s * hd / 2 + i in Hugging Face's. */
-static void peft_rows_are_in_their_order(void **state)
+static const char lora_setting[] = "target_modules=q_proj,k_proj,down_proj;r=2;lora_alpha=6";
+
+static void make_lora(struct shop *shop, const char *format, const char *folder)
 {
-    const struct bench *bench = *state;
+    make(shop, TINY, "lora", lora_setting, format, folder);
+}
+
+/* Row h * hd + 2 i + s of a rotated projection is row h * hd + s * hd / 2 + i in Hugging Face's;
+ * of qwen2 it is the same row. */
+static void check_peft_rows(const struct bench *bench, const char *model, bool moved)
+{
     struct shop shop;
     struct error err;
     struct safetensors *file;
     char path[PATH];
     enum { HEAD = 8, WIDTH = 32, RANK = 2 };
     float b[WIDTH * RANK], a[RANK * WIDTH];
-    make_lora(&shop, "peft", bench->target);
+    make(&shop, model, "lora", lora_setting, "peft", bench->target);
     snprintf(path, sizeof path, "%s/adapter_model.safetensors", bench->target);
     assert_int_equal(safetensors_open(&file, path, &err), OK);
     assert_int_equal(safetensors_count(file), 2 * 3 * 2); /* layers, projections, A and B */
@@ -243,11 +275,52 @@ static void peft_rows_are_in_their_order(void **state)
         for (int i = 0; i < HEAD / 2; i++)
             for (int s = 0; s < 2; s++)
                 for (int r = 0; r < RANK; r++) {
-                    int here = head * HEAD + 2 * i + s, there = head * HEAD + s * HEAD / 2 + i;
+                    int here = head * HEAD + 2 * i + s;
+                    int there = moved ? head * HEAD + s * HEAD / 2 + i : here;
                     assert_true(b[there * RANK + r] ==
                                 (float)p->values[p->items[7].offset + (size_t)(here * RANK + r)]);
                 }
     safetensors_close(file);
+    shop_close(&shop);
+}
+
+static void peft_rows_are_in_their_order(void **state)
+{
+    check_peft_rows(*state, TINY, true);
+    check_peft_rows(*state, tiny_qwen2, false);
+}
+
+/* Of a model trained by its biases everything else is as it was. */
+static void merged_biases_are_those_learned(void **state)
+{
+    const struct bench *bench = *state;
+    struct shop shop;
+    struct model *merged;
+    struct error err;
+    char path[PATH];
+    make(&shop, tiny_qwen2, "bitfit", "", "merged-gguf", bench->target);
+    snprintf(path, sizeof path, "%s/model.gguf", bench->target);
+    assert_int_equal(model_load(&merged, path, &err), OK);
+    int biases = 0;
+    for (int i = 0; i < model_weight_count(merged); i++) {
+        const struct tensor *found = model_weight(merged, i), *base = model_weight(shop.model, i);
+        char name[WEIGHT_NAME_BYTES];
+        model_weight_name(merged, i, name);
+        if (!strstr(name, ".bias")) {
+            for (size_t v = 0; v < tensor_size(base); v++) /* matrices are halves */
+                assert_true(fabs((double)(found->data[v] - base->data[v])) <=
+                            fabs((double)base->data[v]) / 2048 + 1e-7);
+            continue;
+        }
+        const struct parameters *p = &shop.adapted->parameters;
+        assert_string_equal(p->items[biases].name, name);
+        assert_memory_equal(found->data, p->values + p->items[biases].offset,
+                            tensor_size(found) * sizeof(real));
+        assert_memory_not_equal(found->data, base->data, tensor_size(found) * sizeof(real));
+        biases++;
+    }
+    assert_int_equal(biases, 2 * 3); /* layers; queries, keys and values */
+    model_free(merged);
     shop_close(&shop);
 }
 
@@ -642,10 +715,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
     const struct CMUnitTest tests[] = {
         TEST(every_technique_in_every_format), TEST(peft_rows_are_in_their_order),
-        TEST(gguf_adapters_have_the_scale),    TEST(merged_models_keep_the_metadata),
-        TEST(manifests_tell_the_prompt),       TEST(corruption_leaves_nothing),
-        TEST(other_answers_leave_nothing),     TEST(folders_are_not_overwritten),
-        TEST(another_model_is_refused),        TEST(damaged_manifests_are_refused),
+        TEST(merged_biases_are_those_learned), TEST(gguf_adapters_have_the_scale),
+        TEST(merged_models_keep_the_metadata), TEST(manifests_tell_the_prompt),
+        TEST(corruption_leaves_nothing),       TEST(other_answers_leave_nothing),
+        TEST(folders_are_not_overwritten),     TEST(another_model_is_refused),
+        TEST(damaged_manifests_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

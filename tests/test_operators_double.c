@@ -302,14 +302,17 @@ static void test_scale(void **state)
 static struct tensor *run_scale_over(struct tape *tape, struct tensor **x,
                                      const struct extra *extra)
 {
-    return op_scale_over(tape, x[0], x[1], extra->weights);
+    return op_scale_over(tape, x[0], x[1], extra->weights, extra->offset);
 }
 
 static void plain_scale_over(struct tensor **x, const struct extra *extra, struct tensor *out)
 {
     for (int r = 0; r < out->rows; r++)
-        for (int c = 0; c < out->cols; c++)
-            *at(out, r, c) = *at(x[0], r, c) * (*at(x[1], 0, c) / extra->weights[c]);
+        for (int c = 0; c < out->cols; c++) {
+            real past = extra->offset ? extra->offset[c] : 0;
+            *at(out, r, c) =
+                (*at(x[0], r, c) - past) * (*at(x[1], 0, c) / extra->weights[c]) + past;
+        }
 }
 
 static void test_scale_over(void **state)
@@ -317,12 +320,14 @@ static void test_scale_over(void **state)
     (void)state;
     static const struct operator op = {"scale_over", run_scale_over, plain_scale_over, false,
                                        false};
-    static const real divisor[] = {0.5, 3, 1, 20, 0.1, 7};
+    static const real divisor[] = {0.5, 3, 1, 20, 0.1, 7}, offset[] = {-2, 0.25, 0, 5, 1, 0.125};
     static const struct operator_case cases[] = {
         {&op, "one number", {{1, 1, 0}, {1, 1, 0}}, 1, 1, {.weights = divisor}},
         {&op, "one row", {{1, 6, 0}, {1, 6, 0}}, 1, 6, {.weights = divisor}},
         {&op, "rows", {{4, 5, 0}, {1, 5, 0}}, 4, 5, {.weights = divisor}},
         {&op, "x as scale", {{1, 5, 0}, {0, 0, 1}}, 1, 5, {.weights = divisor}},
+        {&op, "offset", {{4, 6, 0}, {1, 6, 0}}, 4, 6, {.weights = divisor, .offset = offset}},
+        {&op, "x and offset", {{1, 5, 0}, {0, 0, 1}}, 1, 5, {.weights = divisor, .offset = offset}},
     };
     check_all(cases, COUNT(cases));
 }
@@ -513,7 +518,7 @@ static struct tensor *run_rope(struct tape *tape, struct tensor **x, const struc
 {
     struct tensor *cos_sin = tape_tensor(tape, x[0]->rows, extra->rotated);
     rope_table(extra->layout, extra->frequencies, cos_sin);
-    return op_rope(tape, x[0], cos_sin, extra->head_dim);
+    return op_rope(tape, x[0], cos_sin, extra->head_dim, extra->pairs);
 }
 
 static void plain_rope(struct tensor **x, const struct extra *extra, struct tensor *out)
@@ -522,13 +527,15 @@ static void plain_rope(struct tensor **x, const struct extra *extra, struct tens
         const struct segment *s = &extra->layout->segments[segment_of(extra->layout, r)];
         int position = s->position + r - s->start;
         for (int c = 0; c < out->cols; c++) {
-            int feature = c % extra->head_dim;
-            double angle =
-                feature < extra->rotated ? position * extra->frequencies[feature / 2] : 0;
-            int other = feature % 2 ? -1 : 1;
-            double turned = feature < extra->rotated ? (double)*at(x[0], r, c + other) : 0;
-            *at(out, r, c) =
-                (real)((double)*at(x[0], r, c) * cos(angle) - other * turned * sin(angle));
+            int feature = c % extra->head_dim, half = extra->rotated / 2;
+            bool halves = extra->pairs == ROPE_HALVES, turns = feature < extra->rotated;
+            bool second = halves ? feature >= half : feature % 2;
+            double frequency = extra->frequencies[halves ? feature % half : feature / 2];
+            double angle = turns ? position * frequency : 0;
+            int other = (second ? -1 : 1) * (halves ? half : 1);
+            double turned = turns ? (double)*at(x[0], r, c + other) : 0;
+            *at(out, r, c) = (real)((double)*at(x[0], r, c) * cos(angle) -
+                                    (second ? -1 : 1) * turned * sin(angle));
         }
     }
 }
@@ -537,10 +544,15 @@ static void test_rope(void **state)
 {
     (void)state;
     static const struct operator op = {"rope", run_rope, plain_rope, true, false};
-    static const double frequencies[] = {1, 0.3, 0.01};
+    static const double frequencies[] = {1, 0.3, 0.01, 0};
     static const struct {
         int heads, head_dim, rotated;
-    } shapes[] = {{1, 2, 2}, {2, 4, 4}, {3, 6, 4}, {2, 6, 6}, {1, 8, 2}};
+        enum rope_pairs pairs;
+    } shapes[] = {{1, 2, 2, ROPE_NEIGHBOURS}, {2, 4, 4, ROPE_NEIGHBOURS},
+                  {3, 6, 4, ROPE_NEIGHBOURS}, {2, 6, 6, ROPE_NEIGHBOURS},
+                  {1, 8, 2, ROPE_NEIGHBOURS}, {1, 2, 2, ROPE_HALVES},
+                  {2, 4, 4, ROPE_HALVES},     {3, 6, 4, ROPE_HALVES},
+                  {2, 6, 6, ROPE_HALVES},     {1, 8, 2, ROPE_HALVES}};
     struct caches caches;
     caches_init(&caches, CACHE_WIDTH);
     for (size_t l = 0; l < COUNT(layouts); l++)
@@ -556,7 +568,8 @@ static void test_rope(void **state)
                                             {.layout = &packed.layout,
                                              .frequencies = frequencies,
                                              .head_dim = shapes[s].head_dim,
-                                             .rotated = shapes[s].rotated}};
+                                             .rotated = shapes[s].rotated,
+                                             .pairs = shapes[s].pairs}};
             check_all(&c, 1);
         }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The techniques in double precision: loss, gradients and ten steps against an independent
- * implementation (tests/parity/fixtures/peft_tiny.json), how they start, what they refuse and
+ * implementation (tests/parity/fixtures/peft_tiny*.json), how they start, what they refuse and
  * predict, and that the model they share stays as it is.
  */
 #include <setjmp.h>
@@ -13,8 +13,6 @@
 
 #include "techniques/labels.h"
 #include "tests/peft_parity.h"
-
-extern const struct technique bitfit;
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -62,8 +60,27 @@ static const struct form forms[] = {
     {&adapter, "adapter_dim=3;adapter_form=houlsby", true},
     {&adapter, "adapter_dim=1;adapter_form=parallel", true},
     {&norm_tuning, "", true},
+    {&bitfit, "", true},
     {&full_finetune, "", true},
 };
+
+enum { FORMS = COUNT(forms), FORMS_TWICE = 2 * FORMS };
+
+static const struct form *form_at(size_t index)
+{
+    return &forms[index % FORMS];
+}
+
+/* The forms on the one model, then on the one with biases; false when there is nothing to train. */
+static bool open_form(struct subject *s, size_t index, int threads)
+{
+    bool biased = index >= FORMS;
+    if (form_at(index)->technique == &bitfit && !biased)
+        return false;
+    subject_open_model(s, biased ? tiny_qwen2 : tiny_llama, data_two_labels, TASK_CLASSIFICATION,
+                       threads);
+    return true;
+}
 
 static struct adapted *adapt(struct subject *s, const struct form *form)
 {
@@ -124,15 +141,16 @@ static void shake(struct adapted *adapted)
 static void test_unchanged_start(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < COUNT(forms); f++) {
+    for (size_t f = 0; f < FORMS_TWICE; f++) {
         struct subject s;
-        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
-        struct adapted *adapted = adapt(&s, &forms[f]);
+        if (!open_form(&s, f, 1))
+            continue;
+        struct adapted *adapted = adapt(&s, form_at(f));
         int scored;
         const real *found = training_states(&s, adapted, &scored);
         size_t bytes = (size_t)(scored * s.model->n_embd) * sizeof *found;
         const struct attachment *attachment = adapted->attachment;
-        if (forms[f].starts_unchanged) {
+        if (form_at(f)->starts_unchanged) {
             adapted->attachment = NULL;
             assert_memory_equal(found, training_states(&s, adapted, &scored), bytes);
             adapted->attachment = attachment;
@@ -287,11 +305,12 @@ static void test_random_start(void **state)
 static void test_cached_prompt(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < COUNT(forms); f++) {
+    for (size_t f = 0; f < FORMS_TWICE; f++) {
         struct subject s;
         struct error err;
-        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 2);
-        struct adapted *adapted = adapt(&s, &forms[f]);
+        if (!open_form(&s, f, 2))
+            continue;
+        struct adapted *adapted = adapt(&s, form_at(f));
         shake(adapted);
         int scored;
         const real *whole = training_states(&s, adapted, &scored);
@@ -303,7 +322,7 @@ static void test_cached_prompt(void **state)
         assert_int_equal(adapted->labels->forks[0].path_length, 0);
         size_t width = (size_t)s.model->n_embd, row = 0;
         for (size_t i = 0; i < s.data.count; i++) {
-            assert_close(forms[f].technique->name,
+            assert_close(form_at(f)->technique->name,
                          cached + i * (size_t)adapted->labels->n_forks * width, whole + row * width,
                          width);
             row += (size_t)sequences[i].answer;
@@ -317,11 +336,12 @@ static void test_cached_prompt(void **state)
 static void test_settled(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < COUNT(forms); f++) {
+    for (size_t f = 0; f < FORMS_TWICE; f++) {
         struct subject s;
         int scored;
-        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
-        struct adapted *adapted = adapt(&s, &forms[f]);
+        if (!open_form(&s, f, 1))
+            continue;
+        struct adapted *adapted = adapt(&s, form_at(f));
         shake(adapted);
         size_t trained = adapted->parameters.count;
         const real *before = training_states(&s, adapted, &scored);
@@ -330,11 +350,11 @@ static void test_settled(void **state)
         adapted_settle(adapted);
         assert_ptr_equal(adapted->parameters.values, values);
         assert_int_equal(adapted->trained, trained);
-        if (forms[f].technique == &p_tuning)
+        if (form_at(f)->technique == &p_tuning)
             assert_int_equal(adapted->parameters.count,
                              setting_integer(&adapted->setting, "num_virtual_tokens") *
                                  s.model->n_embd);
-        else if (forms[f].technique == &prefix_tuning)
+        else if (form_at(f)->technique == &prefix_tuning)
             assert_int_equal(adapted->parameters.n_items, 2 * s.model->n_layer);
         else
             assert_int_equal(adapted->parameters.count, trained);
@@ -361,14 +381,16 @@ static void test_merged(void **state)
 {
     (void)state;
     int merged = 0;
-    for (size_t f = 0; f < COUNT(forms); f++) {
+    for (size_t f = 0; f < FORMS_TWICE; f++) {
         struct subject s;
         int scored;
-        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
-        struct adapted *adapted = adapt(&s, &forms[f]);
+        if (!open_form(&s, f, 1))
+            continue;
+        struct adapted *adapted = adapt(&s, form_at(f));
         shake(adapted);
-        const struct technique *t = forms[f].technique;
-        bool can = t == &lora || t == &ia3 || t == &norm_tuning || t == &full_finetune;
+        const struct technique *t = form_at(f)->technique;
+        bool can =
+            t == &lora || t == &ia3 || t == &norm_tuning || t == &bitfit || t == &full_finetune;
         assert_int_equal(adapted_can_merge(adapted), can);
         const real *attached = training_states(&s, adapted, &scored);
         int changed = merge_all(&s, adapted);
@@ -376,7 +398,7 @@ static void test_merged(void **state)
         if (t == &full_finetune)
             assert_int_equal(changed, model_weight_count(s.model));
         if (can)
-            assert_close(forms[f].setting, bare_states(&s, adapted, &scored), attached,
+            assert_close(form_at(f)->setting, bare_states(&s, adapted, &scored), attached,
                          (size_t)(scored * s.model->n_embd));
         merged += can;
         adapted_release(adapted);
@@ -448,20 +470,21 @@ static real *copy_model(struct subject *s)
 static void test_training(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < COUNT(forms); f++) {
+    for (size_t f = 0; f < FORMS_TWICE; f++) {
         struct subject s;
         struct training_report report;
         struct error err;
         char setting[256];
-        snprintf(setting, sizeof setting, "learning_rate=1e-2;num_epochs=8;batch_size=6%s%s",
-                 *forms[f].setting ? ";" : "", forms[f].setting);
-        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 2);
+        snprintf(setting, sizeof setting, "learning_rate=1e-2;num_epochs=%d;batch_size=6%s%s",
+                 f < FORMS ? 8 : 24, *form_at(f)->setting ? ";" : "", form_at(f)->setting);
+        if (!open_form(&s, f, 2))
+            continue;
         const real *before = copy_model(&s);
-        struct adapted *adapted = subject_adapt(&s, forms[f].technique, setting);
+        struct adapted *adapted = subject_adapt(&s, form_at(f)->technique, setting);
         if (trainer_run(adapted, &s.material, NULL, NULL, &report, &err) != OK)
-            fail_msg("%s: %s", forms[f].technique->name, err.text);
+            fail_msg("%s: %s", form_at(f)->technique->name, err.text);
         if (!(report.final_loss < report.prequential_nll))
-            fail_msg("%s %s: the loss went from %g to %g", forms[f].technique->name, setting,
+            fail_msg("%s %s: the loss went from %g to %g", form_at(f)->technique->name, setting,
                      report.prequential_nll, report.final_loss);
         assert_memory_equal(before, copy_model(&s), s.model->n_parameters * sizeof *before);
         adapted_release(adapted);
@@ -471,7 +494,8 @@ static void test_training(void **state)
 
 static void check_numbers(const struct model *model, int outside)
 {
-    assert_int_equal(model_weight_count(model), outside + model->n_layer * (2 + N_SITES));
+    int in_layer = 2 + N_SITES + model_bias_count(model);
+    assert_int_equal(model_weight_count(model), outside + model->n_layer * in_layer);
     for (int i = 0; i < model_weight_count(model); i++)
         assert_int_equal(model_weight_number(model, model_weight(model, i)), i);
     assert_ptr_equal(model_weight(model, 0), &model->embedding);
@@ -482,7 +506,19 @@ static void check_numbers(const struct model *model, int outside)
         assert_ptr_equal(model_weight(model, i++), &model->layers[l].feed_forward_norm);
         for (int site = 0; site < N_SITES; site++)
             assert_ptr_equal(model_weight(model, i++), &model->layers[l].linear[site]);
+        for (int site = 0; site < N_SITES; site++)
+            if (model->biased[site])
+                assert_ptr_equal(model_weight(model, i++), &model->layers[l].bias[site]);
     }
+}
+
+/* A model where the projections whose bit is set have biases. */
+static struct model *biased_model(struct arena *arena, int layers, bool tied, unsigned sites)
+{
+    struct model *model = small_model(arena, layers, 1, tied);
+    for (int site = 0; site < N_SITES; site++)
+        model->biased[site] = sites >> site & 1;
+    return model;
 }
 
 static void test_weight_numbers(void **state)
@@ -490,24 +526,33 @@ static void test_weight_numbers(void **state)
     (void)state;
     static const struct {
         int number, untied;
+        unsigned biased;
         const char *name;
-    } names[] = {{0, 0, "token_embd.weight"},
-                 {1, 0, "output_norm.weight"},
-                 {2, 0, "blk.0.attn_norm.weight"},
-                 {2, 1, "output.weight"},
-                 {3, 1, "blk.0.attn_norm.weight"},
-                 {3, 0, "blk.0.ffn_norm.weight"},
-                 {4, 0, "blk.0.attn_q.weight"},
-                 {10, 0, "blk.0.ffn_down.weight"},
-                 {2 + 9 * 2, 0, "blk.2.attn_norm.weight"}};
+    } names[] = {{0, 0, 0, "token_embd.weight"},
+                 {1, 0, 0, "output_norm.weight"},
+                 {2, 0, 0, "blk.0.attn_norm.weight"},
+                 {2, 1, 0, "output.weight"},
+                 {3, 1, 0, "blk.0.attn_norm.weight"},
+                 {3, 0, 0, "blk.0.ffn_norm.weight"},
+                 {4, 0, 0, "blk.0.attn_q.weight"},
+                 {10, 0, 0, "blk.0.ffn_down.weight"},
+                 {2 + 9 * 2, 0, 0, "blk.2.attn_norm.weight"},
+                 {10, 0, 7, "blk.0.ffn_down.weight"},
+                 {11, 0, 7, "blk.0.attn_q.bias"},
+                 {13, 0, 7, "blk.0.attn_v.bias"},
+                 {2 + 12 * 2, 0, 7, "blk.2.attn_norm.weight"},
+                 {11, 0, 1 << SITE_O | 1 << SITE_DOWN, "blk.0.attn_output.bias"},
+                 {12 + 11, 0, 1 << SITE_O | 1 << SITE_DOWN, "blk.1.ffn_down.bias"}};
     struct arena arena;
     arena_init(&arena, NULL);
     for (int layers = 1; layers <= 3; layers++)
         for (int untied = 0; untied < 2; untied++)
-            check_numbers(small_model(&arena, layers, 1, !untied), 2 + untied);
+            for (unsigned sites = 0; sites < 1 << N_SITES; sites++)
+                check_numbers(biased_model(&arena, layers, !untied, sites), 2 + untied);
     for (size_t i = 0; i < COUNT(names); i++) {
         char name[WEIGHT_NAME_BYTES];
-        model_weight_name(small_model(&arena, 3, 1, !names[i].untied), names[i].number, name);
+        model_weight_name(biased_model(&arena, 3, !names[i].untied, names[i].biased),
+                          names[i].number, name);
         assert_string_equal(name, names[i].name);
     }
     arena_release(&arena);
@@ -518,20 +563,21 @@ static void test_weight_numbers(void **state)
 static void test_predict(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < COUNT(forms); f++) {
+    for (size_t f = 0; f < FORMS_TWICE; f++) {
         struct subject s;
-        subject_open(&s, data_two_labels, TASK_CLASSIFICATION, 1);
-        struct adapted *adapted = adapt(&s, &forms[f]);
+        if (!open_form(&s, f, 1))
+            continue;
+        struct adapted *adapted = adapt(&s, form_at(f));
         struct workload workload = {.model = s.model, .examples = 12};
         struct cost cost = {
             .trainable_parameters = 7, .shared_tokens = 30, .training_operations = 2};
-        forms[f].technique->predict(&adapted->setting, &workload, &cost);
+        form_at(f)->technique->predict(&adapted->setting, &workload, &cost);
         assert_int_equal(cost.trainable_parameters, adapted->parameters.count);
         size_t in_front = 0;
         while (adapted->prefix.ids[in_front] < 0)
             in_front++;
         assert_true(cost.shared_tokens == 30 + (double)in_front);
-        bool full = forms[f].technique == &full_finetune;
+        bool full = form_at(f)->technique == &full_finetune;
         assert_true(cost.training_operations == (full ? 3 : 2));
         size_t blocks = 5 * adapted->parameters.count * sizeof(real);
         assert_true(cost.memory_bytes >= blocks); /* how near it is: test_techniques */

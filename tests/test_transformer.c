@@ -21,7 +21,8 @@ enum { STEPS = 6, TOP = 16 };
 static void test_tiny_logits(void **state)
 {
     (void)state;
-    check_tiny_logits(1e-4);
+    check_tiny_logits("tiny", 1e-4);
+    check_tiny_logits("tiny_qwen2", 1e-4);
 }
 
 /* ---- decoding row by row against the whole text at once ---- */

@@ -876,7 +876,8 @@ static void test_memory(void **state)
 static void test_tiny_logits(void **state)
 {
     (void)state;
-    check_tiny_logits(1e-7);
+    check_tiny_logits("tiny", 1e-7);
+    check_tiny_logits("tiny_qwen2", 1e-7);
 }
 
 /* The two matrices of every adapted site; both NULL where there is none. */

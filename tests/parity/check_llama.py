@@ -56,8 +56,12 @@ class Llama:
         return self.ask("/tokenize", body)["tokens"]
 
     def log_softmax(self, ids, among):
-        """The server gives the log-probabilities of the whole vocabulary."""
+        """The server gives the log-probabilities of the whole vocabulary, before it picks a token.
+
+        It gives none where it picks half a character, which a tiny model may like best.
+        """
         body = {"prompt": ids, "n_predict": 1, "n_probs": 1 << 20, "temperature": 0.0}
+        body["logit_bias"] = [[among[0], 1000.0]]
         rows = self.ask("/completion", body)["completion_probabilities"][0]["top_logprobs"]
         found = {row["id"]: row["logprob"] for row in rows}
         return normalised([found[token] for token in among])

@@ -56,8 +56,18 @@ static const struct row rows[] = {
     {"prompt", "prompt_tuning", "num_virtual_tokens=8", 0.5, WEIGHTS_F16, {"peft"}},
     {"p", "p_tuning", "num_virtual_tokens=8;encoder_hidden_size=32", 2, WEIGHTS_F16, {"peft"}},
     {"prefix", "prefix_tuning", "num_virtual_tokens=8", 0.2, WEIGHTS_F16, {"peft"}},
+    {"bitfit", "bitfit", "", 0.5, WEIGHTS_F32, {"merged-gguf"}},
     {"few_shot", "few_shot", "k=3", 0, WEIGHTS_F16, {"prompt"}},
 };
+
+/* A model may have no biases, and a tiny one no room for examples. */
+static bool fits(const struct model *model, const struct row *row)
+{
+    enum { ROOM = 512 };
+    if (!strcmp(row->technique, "bitfit"))
+        return model_bias_count(model) > 0;
+    return strcmp(row->technique, "few_shot") != 0 || model->n_context >= ROOM;
+}
 
 static int export_one(struct shop *shop, const struct row *row, const char *format,
                       const char *folder)
@@ -91,6 +101,8 @@ int main(int argc, char **argv)
     mkdir(argv[2], 0777);
     shop_open(&shop, argv[1], data, TASK_CLASSIFICATION, 2);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!fits(shop.model, &rows[i]))
+            continue;
         shop_customise(&shop, rows[i].technique, rows[i].setting, rows[i].share);
         for (size_t f = 0; rows[i].formats[f]; f++)
             failures += export_one(&shop, &rows[i], rows[i].formats[f], argv[2]);

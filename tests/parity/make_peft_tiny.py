@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loss, gradients and ten AdamW steps of further techniques on tiny.gguf in float64.
+"""Loss, gradients and ten AdamW steps of the techniques on the tiny models in float64.
 
-LoRA's further forms, IA3, prompt tuning, prefix tuning and P-tuning run in peft; the bottleneck
-adapters, norm tuning and full fine-tuning are plain PyTorch.
+LoRA, IA3, prompt tuning, prefix tuning and P-tuning run in peft; the bottleneck adapters, BitFit,
+norm tuning and full fine-tuning are plain PyTorch.
 """
 
 import json
@@ -14,8 +14,8 @@ from peft import PromptTuningConfig, get_peft_model
 
 from make_lora_tiny import OPTIMISER, STEPS, batch_loss, digits, draw, make_sequences
 from smollm import FIXTURES
-from tiny import HEADS, KV_HEADS, LAYERS, MODULE_NAMES, WIDTH
-from tiny import gguf_to_hf, hf_to_gguf, load_tiny
+from tiny import HEADS, KV_HEADS, LAYERS, LLAMA, MODULE_NAMES, QWEN2, WIDTH
+from tiny import gguf_to_hf, hf_name, hf_to_gguf, load_tiny
 
 VIRTUAL_TOKENS, HIDDEN, LSTM_HIDDEN, BOTTLENECK, RANK, ALPHA = 5, 16, 5, 6, 3, 5
 HEAD_SIZE = WIDTH // HEADS
@@ -83,18 +83,21 @@ def lora(modules, **options):
     return attach
 
 
-def ia3(model):
-    model = get_peft_model(model, IA3Config(task_type="CAUSAL_LM")).double()
-    parameters = []
-    for layer in range(LAYERS):
-        for name in ("attn_k", "attn_v", "ffn_down"):
-            path = f"base_model.model.model.layers.{layer}.{MODULE_NAMES[name]}"
-            vector = model.get_submodule(path).ia3_l["default"]
-            columns = f"blk.{layer}.{name}.weight"
-            parameters.append(
-                Parameter(f"blk.{layer}.{name}.ia3", vector, torch.flatten, columns=columns)
-            )
-    return model, parameters
+def ia3(modules, **options):
+    def attach(model):
+        model = get_peft_model(model, IA3Config(task_type="CAUSAL_LM", **options)).double()
+        parameters = []
+        for layer in range(LAYERS):
+            for name in modules:
+                path = f"base_model.model.model.layers.{layer}.{MODULE_NAMES[name]}"
+                vector = model.get_submodule(path).ia3_l["default"]
+                columns = f"blk.{layer}.{name}.weight"
+                parameters.append(
+                    Parameter(f"blk.{layer}.{name}.ia3", vector, torch.flatten, columns=columns)
+                )
+        return model, parameters
+
+    return attach
 
 
 def prompt_tuning(model):
@@ -201,16 +204,18 @@ def adapter(places, parallel=False):
 def weights(model, wanted=lambda name: True):
     """Trains weights of the model, tied ones once, under their names in GGUF."""
     model.requires_grad_(False)
-    assert model.lm_head.weight is model.model.embed_tokens.weight
-    names = ["token_embd", "output_norm"]
-    blocks = [part for part in MODULE_NAMES if part not in names]
-    names += [f"blk.{layer}.{part}" for layer in range(LAYERS) for part in blocks]
+    tied = model.lm_head.weight is model.model.embed_tokens.weight
+    outside = ["token_embd", "output_norm", "output"]
+    blocks = [part for part in MODULE_NAMES if part not in outside]
+    names = [part + ".weight" for part in outside[: 2 if tied else 3]]
+    names += [f"blk.{layer}.{part}.weight" for layer in range(LAYERS) for part in blocks]
+    names += [f"blk.{layer}.{part}.bias" for layer in range(LAYERS) for part in blocks]
+    tensors = dict(model.named_parameters())
+    assert set(tensors) <= {hf_name(name) for name in names}
     parameters = []
     for name in filter(wanted, names):
-        path = MODULE_NAMES[name.split(".")[-1]]
-        path = f"model.layers.{name.split('.')[1]}.{path}" if name.startswith("blk.") else path
-        weight = model.get_submodule(path).weight.requires_grad_(True)
-        parameters.append(Parameter(name + ".weight", weight))
+        if (tensor := tensors.get(hf_name(name))) is not None:
+            parameters.append(Parameter(name, tensor.requires_grad_(True)))
     return model, parameters
 
 
@@ -219,13 +224,17 @@ def full_finetune(model):
 
 
 def norm_tuning(model):
-    return weights(model, lambda name: name.endswith("_norm"))
+    return weights(model, lambda name: name.endswith("_norm.weight"))
+
+
+def bitfit(model):
+    return weights(model, lambda name: name.endswith(".bias"))
 
 
 # Name, technique, setting, what makes it, spread and mean of the initial values (None: the model's
 # own), first position of the sequences.
 CASES = [
-    ("ia3", "ia3", "", ia3, 0.3, 1, 0),
+    ("ia3", "ia3", "", ia3(["attn_k", "attn_v", "ffn_down"]), 0.3, 1, 0),
     ("prompt_tuning", "prompt_tuning", f"num_virtual_tokens={VIRTUAL_TOKENS}", prompt_tuning,
      0.3, 0, 0),
     ("prefix_tuning", "prefix_tuning", f"num_virtual_tokens={VIRTUAL_TOKENS}", prefix_tuning,
@@ -255,15 +264,35 @@ CASES = [
      f"num_virtual_tokens={VIRTUAL_TOKENS};prefix_projection=true;init_weights=random;"
      f"encoder_hidden_size={HIDDEN}", prefix_projection, 0.5, 0, VIRTUAL_TOKENS),
 ]  # fmt: skip
+QWEN2_CASES = [
+    ("bitfit", "bitfit", "", bitfit, None, None, 0),
+    ("lora", "lora", f"r={RANK};lora_alpha={ALPHA};target_modules=q_proj,k_proj,v_proj",
+     lora(["attn_q", "attn_k", "attn_v"]), 0.3, 0, 0),
+    ("dora", "lora",
+     f"r={RANK};lora_alpha={ALPHA};use_dora=true;target_modules=q_proj,k_proj,v_proj,down_proj",
+     lora(["attn_q", "attn_k", "attn_v", "ffn_down"], use_dora=True), 0.3, 0, 0),
+    ("ia3", "ia3", "target_modules=q_proj,k_proj,v_proj,down_proj",
+     ia3(["attn_q", "attn_k", "attn_v", "ffn_down"],
+         target_modules=["q_proj", "k_proj", "v_proj", "down_proj"],
+         feedforward_modules=["down_proj"]), 0.3, 1, 0),
+    ("prompt_tuning", "prompt_tuning", f"num_virtual_tokens={VIRTUAL_TOKENS}", prompt_tuning,
+     0.3, 0, 0),
+    ("prefix_tuning", "prefix_tuning", f"num_virtual_tokens={VIRTUAL_TOKENS}", prefix_tuning,
+     0.7, 0, VIRTUAL_TOKENS),
+    ("norm_tuning", "norm_tuning", "", norm_tuning, 0.3, 1, 0),
+    ("full_finetune", "full_finetune", "", full_finetune, None, None, 0),
+]  # fmt: skip
 STORED_WHOLE = 2100  # gradients of larger tensors are stored as a norm and some rows
 
 
 def watch_positions(model, seen):
     """Records the positions that the rotation is asked for."""
     for module in model.modules():
-        if type(module).__name__ == "LlamaRotaryEmbedding":
+        if type(module).__name__.endswith("RotaryEmbedding"):
             module.register_forward_pre_hook(
-                lambda module, args, kwargs: seen.append(kwargs["position_ids"][0].tolist()),
+                lambda module, args, kwargs: seen.append(
+                    (args[1] if len(args) > 1 else kwargs["position_ids"])[0].tolist()
+                ),
                 with_kwargs=True,
             )
 
@@ -294,9 +323,11 @@ def describe(parameter, own_values):
     return row
 
 
-def run_case(row, sequences, generator):
+def run_case(row, tiny, sequences, generator):
     name, technique, setting, make, spread, mean, first_position = row
-    model, parameters = make(load_tiny(torch.float64))
+    model, parameters = make(load_tiny(torch.float64, tiny))
+    for parameter in parameters if not tiny.permuted else []:
+        parameter.rows = parameter.columns = ""
     trained = [p for p in model.parameters() if p.requires_grad]
     trained += [p.tensor for p in parameters if not any(p.tensor is t for t in trained)]
     unique = {id(p.tensor) for p in parameters}
@@ -336,12 +367,12 @@ def run_case(row, sequences, generator):
     }
 
 
-def main():
+def write_cases(rows, tiny, seed):
     sequences = make_sequences(numpy.random.default_rng(4321))  # those of lora_tiny.json
-    generator = numpy.random.default_rng(8765)
+    generator = numpy.random.default_rng(seed)
     cases = []
-    for row in CASES:
-        case = run_case(row, sequences, generator)
+    for row in rows:
+        case = run_case(row, tiny, sequences, generator)
         cases.append(case)
         print(case["name"], case["losses"], case["grad_norms"], case["final_loss"])
         for name, p in case["parameters"].items():
@@ -350,11 +381,16 @@ def main():
         "steps": STEPS, "optimiser": OPTIMISER, "no_target": -1,
         "sequences": sequences, "cases": cases,
     }  # fmt: skip
-    path = FIXTURES / "peft_tiny.json"
+    path = FIXTURES / f"peft_{tiny.path.stem}.json"
     text = json.dumps(document, separators=(",", ":"))
     for mark in ('"blk.', '"losses', '"name'):
         text = text.replace(mark, "\n" + mark)
     path.write_text(text + "\n")
+
+
+def main():
+    write_cases(CASES, LLAMA, 8765)
+    write_cases(QWEN2_CASES, QWEN2, 8768)
 
 
 if __name__ == "__main__":

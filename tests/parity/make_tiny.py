@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny llama model with a little byte-level BPE tokenizer, and logits of it in float64."""
+"""Tiny llama and qwen2 models with a byte-level BPE tokenizer, and logits of them in float64."""
 
 import json
 
@@ -7,17 +7,17 @@ import numpy
 import torch
 from gguf import GGUFWriter
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import AutoModelForCausalLM
 
 from smollm import FIXTURES, encode_plain, smollm_pre_tokenizer
 from tiny import (
     CONTEXT,
-    EPSILON,
     FEED_FORWARD,
     HEADS,
     KV_HEADS,
     LAYERS,
-    PATH,
-    ROPE_BASE,
+    LLAMA,
+    QWEN2,
     WIDTH,
     load_tiny,
     tiny_tokenizer,
@@ -62,9 +62,9 @@ def train_tokenizer():
     return tokens, [" ".join(pair) for pair in merges]
 
 
-def make_weights(vocabulary_size):
+def make_weights(tiny, vocabulary_size):
     """Tensors by name, in PyTorch order; rows of q and k mean what the GGUF order says."""
-    generator = numpy.random.default_rng(1234)
+    generator = numpy.random.default_rng(1234 if tiny is LLAMA else 1235)
     head_size = WIDTH // HEADS
     shapes = {
         "attn_q": (WIDTH, WIDTH), "attn_k": (KV_HEADS * head_size, WIDTH),
@@ -73,8 +73,11 @@ def make_weights(vocabulary_size):
         "ffn_down": (WIDTH, FEED_FORWARD), "attn_norm": (WIDTH,), "ffn_norm": (WIDTH,),
     }  # fmt: skip
     names = {"token_embd.weight": (vocabulary_size, WIDTH), "output_norm.weight": (WIDTH,)}
+    if not tiny.tied:
+        names["output.weight"] = (vocabulary_size, WIDTH)
     for layer in range(LAYERS):
         names |= {f"blk.{layer}.{part}.weight": shape for part, shape in shapes.items()}
+        names |= {f"blk.{layer}.{part}.bias": shapes[part][:1] for part in tiny.biased}
 
     def draw(name, shape):
         centre, spread = (1.0, 0.1) if "norm" in name else (0.0, 0.25)
@@ -83,10 +86,11 @@ def make_weights(vocabulary_size):
     return {name: draw(name, shape) for name, shape in names.items()}
 
 
-def write_model():
+def write_model(tiny):
+    """The keys are those that llama.cpp's converter writes for the architecture."""
     tokens, merges = train_tokenizer()
-    writer = GGUFWriter(PATH, "llama")
-    writer.add_name("tiny")
+    writer = GGUFWriter(tiny.path, tiny.architecture)
+    writer.add_name(tiny.path.stem)
     writer.add_file_type(0)
     writer.add_block_count(LAYERS)
     writer.add_context_length(CONTEXT)
@@ -94,14 +98,16 @@ def write_model():
     writer.add_feed_forward_length(FEED_FORWARD)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
-    writer.add_rope_freq_base(ROPE_BASE)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
-    writer.add_layer_norm_rms_eps(EPSILON)
-    writer.add_vocab_size(len(tokens))
+    writer.add_rope_freq_base(tiny.rope_base)
+    if tiny is LLAMA:
+        writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_layer_norm_rms_eps(tiny.epsilon)
+    if tiny is LLAMA:
+        writer.add_vocab_size(len(tokens))
     writer.add_add_space_prefix(False)
     writer.add_add_bos_token(False)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre(tiny.pre)
     writer.add_token_list(tokens)
     writer.add_token_types([CONTROL if t in CONTROL_TOKENS else NORMAL for t in tokens])
     writer.add_token_merges(merges)
@@ -110,7 +116,7 @@ def write_model():
     writer.add_unk_token_id(tokens.index("<|endoftext|>"))
     writer.add_pad_token_id(tokens.index("<|im_end|>"))
     writer.add_chat_template(CHAT_TEMPLATE)
-    for name, data in make_weights(len(tokens)).items():
+    for name, data in make_weights(tiny, len(tokens)).items():
         writer.add_tensor(name, data)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -125,8 +131,12 @@ def id_sequences():
     return [[1, 88, 300, 2, 318], [1] + text, generator.integers(0, 319, 40).tolist()]
 
 
-def write_logits():
-    exact, single = load_tiny(torch.float64), load_tiny(torch.float32)
+def write_logits(tiny):
+    exact = load_tiny(torch.float64, tiny)
+    single = AutoModelForCausalLM.from_pretrained(
+        tiny.path.parent, gguf_file=tiny.path.name, dtype=torch.float32
+    )  # reads names and the order of rows by its own lights
+    assert type(single) is type(exact)
     rows = []
     for ids in id_sequences():
         with torch.no_grad():
@@ -135,14 +145,15 @@ def write_logits():
         assert difference < 1e-4, difference
         last_two = [[float(f"{v:.9g}") for v in row] for row in logits[-2:].tolist()]
         rows.append({"ids": ids, "positions": [len(ids) - 2, len(ids) - 1], "logits": last_two})
-        print(f"{len(ids)} ids; float32 differs by {difference:.1e}")
+        print(f"{tiny.architecture}: {len(ids)} ids; float32 differs by {difference:.1e}")
     text = json.dumps({"sequences": rows}, separators=(",", ":"))
-    (FIXTURES / "tiny_logits.json").write_text(text + "\n")
+    (FIXTURES / f"{tiny.path.stem}_logits.json").write_text(text + "\n")
 
 
 def main():
-    write_model()
-    write_logits()
+    for tiny in (LLAMA, QWEN2):
+        write_model(tiny)
+        write_logits(tiny)
 
 
 if __name__ == "__main__":

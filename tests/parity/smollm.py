@@ -41,13 +41,17 @@ def bpe_tokenizer(tokens, merges, pre_tokenizer, ignore_merges=False):
 
 
 def transformers_tokenizer(model_path):
-    """The tokenizer that transformers makes from the GGUF, with the digit split it leaves out."""
+    """The tokenizer that transformers makes from the GGUF, with the digit split it leaves out.
+
+    That of qwen2 is whole already.
+    """
     from transformers import AutoTokenizer
 
     wrapper = AutoTokenizer.from_pretrained(model_path.parent, gguf_file=model_path.name)
     backend = wrapper.backend_tokenizer
     assert isinstance(backend.model, models.BPE) and backend.normalizer is None
-    backend.pre_tokenizer = smollm_pre_tokenizer()
+    if type(wrapper).__name__ != "Qwen2Tokenizer":
+        backend.pre_tokenizer = smollm_pre_tokenizer()
     return wrapper
 
 

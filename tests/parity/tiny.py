@@ -1,26 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tiny llama model of the fixtures: its weights, its tokenizer and a true float64 forward."""
+"""The tiny models of the fixtures: their weights, their tokenizer and a true float64 forward."""
 
 import types
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy
 import torch
 from gguf import GGUFReader
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from smollm import FIXTURES, bpe_tokenizer, smollm_pre_tokenizer
 
-PATH = FIXTURES / "tiny.gguf"
 LAYERS, WIDTH, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 2, 32, 4, 2, 64, 256
-ROPE_BASE, EPSILON = 10000.0, 1e-5
 HEADS_OF = {"attn_q": HEADS, "attn_k": KV_HEADS}
 MODULE_NAMES = {
     "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
     "ffn_norm": "post_attention_layernorm", "token_embd": "model.embed_tokens",
-    "output_norm": "model.norm",
+    "output_norm": "model.norm", "output": "lm_head",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """What the tiny models differ in."""
+
+    architecture: str
+    path: Path
+    rope_base: float
+    epsilon: float
+    tied: bool  # the output head is the embedding
+    biased: tuple  # projections with a bias
+    permuted: bool  # GGUF has the rows of q and k in another order than Hugging Face
+    pre: str  # pre-tokenizer
+    make: tuple  # of transformers: configuration, model
+
+
+LLAMA = Tiny(
+    "llama", FIXTURES / "tiny.gguf", 10000.0, 1e-5, tied=True, biased=(), permuted=True,
+    pre="smollm", make=(LlamaConfig, LlamaForCausalLM),
+)  # fmt: skip
+QWEN2 = Tiny(
+    "qwen2", FIXTURES / "tiny_qwen2.gguf", 1000000.0, 1e-6, tied=False,
+    biased=("attn_q", "attn_k", "attn_v"), permuted=False,
+    pre="qwen2", make=(Qwen2Config, Qwen2ForCausalLM),
+)  # fmt: skip
 
 
 def hf_row_order(tensor_name):
@@ -37,8 +63,8 @@ def hf_name(tensor_name):
     """'blk.0.attn_q.weight' -> 'model.layers.0.self_attn.q_proj.weight'"""
     parts = tensor_name.split(".")
     if parts[0] == "blk":
-        return f"model.layers.{parts[1]}.{MODULE_NAMES[parts[2]]}.weight"
-    return f"{MODULE_NAMES[parts[0]]}.weight"
+        return f"model.layers.{parts[1]}.{MODULE_NAMES[parts[2]]}.{parts[3]}"
+    return f"{MODULE_NAMES[parts[0]]}.{parts[1]}"
 
 
 def gguf_to_hf(tensor_name, rows):
@@ -58,43 +84,48 @@ def rms_norm(self, hidden):
 
 def rotary(self, hidden, position_ids):
     size = WIDTH // HEADS
-    frequency = ROPE_BASE ** (-torch.arange(0, size, 2, dtype=hidden.dtype) / size)
+    base = self.config.rope_parameters["rope_theta"]
+    frequency = base ** (-torch.arange(0, size, 2, dtype=hidden.dtype) / size)
     angle = position_ids[..., None].to(hidden.dtype) * frequency
     angle = torch.cat([angle, angle], dim=-1)
     return angle.cos(), angle.sin()
 
 
-def load_tiny(dtype):
-    """LlamaForCausalLM with the weights of tiny.gguf in HF order.
+def load_tiny(dtype, tiny=LLAMA):
+    """LlamaForCausalLM, or Qwen2ForCausalLM, with the weights of the tiny model in HF order.
 
     In float64 the norms and the rotation, which transformers always computes in float32, are
     replaced by the same formulas in float64.
     """
     torch.set_num_threads(1)
-    tensors = {t.name: t.data for t in GGUFReader(PATH).tensors}
-    config = LlamaConfig(
+    tensors = {t.name: t.data for t in GGUFReader(tiny.path).tensors}
+    make_config, make_model = tiny.make
+    config = make_config(
         vocab_size=len(tensors["token_embd.weight"]), hidden_size=WIDTH, num_hidden_layers=LAYERS,
         intermediate_size=FEED_FORWARD, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS,
-        max_position_embeddings=CONTEXT, rms_norm_eps=EPSILON, tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": ROPE_BASE},
+        max_position_embeddings=CONTEXT, rms_norm_eps=tiny.epsilon, tie_word_embeddings=tiny.tied,
+        rope_parameters={"rope_type": "default", "rope_theta": tiny.rope_base},
         attn_implementation="sdpa", bos_token_id=1, eos_token_id=2, pad_token_id=2,
     )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    state = {hf_name(n): torch.tensor(gguf_to_hf(n, data)) for n, data in tensors.items()}
-    state["lm_head.weight"] = state["model.embed_tokens.weight"]
+    model = make_model(config)
+    if tiny.permuted:
+        tensors = {name: gguf_to_hf(name, data) for name, data in tensors.items()}
+    state = {hf_name(name): torch.tensor(data) for name, data in tensors.items()}
+    if tiny.tied:
+        state["lm_head.weight"] = state["model.embed_tokens.weight"]
     model.load_state_dict(state)
     model = model.to(dtype).eval()
     if dtype == torch.float64:
         for module in model.modules():
-            if type(module).__name__ == "LlamaRMSNorm":
+            if type(module).__name__.endswith("RMSNorm"):
                 module.forward = types.MethodType(rms_norm, module)
-            if type(module).__name__ == "LlamaRotaryEmbedding":
+            if type(module).__name__.endswith("RotaryEmbedding"):
                 module.forward = types.MethodType(rotary, module)
     return model
 
 
 def tiny_tokenizer():
-    fields = GGUFReader(PATH).fields
+    fields = GGUFReader(LLAMA.path).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
     merges = fields["tokenizer.ggml.merges"].contents()
     return bpe_tokenizer(tokens, merges, smollm_pre_tokenizer())
