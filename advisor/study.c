@@ -50,6 +50,20 @@ enum status study_save_time(struct study *study, bool now, struct error *err)
     return store_add_spent(study->store, unsaved, NULL, err);
 }
 
+/* ---- Seeds ---------------------------------------------------------------------------------- */
+
+static const uint64_t last_seed = INT64_MAX; /* behind it comes 0 */
+
+uint64_t study_seed(const struct study *study, size_t replicate)
+{
+    return (study->options->seed + replicate) & last_seed;
+}
+
+size_t study_replicate(const struct study *study, uint64_t seed)
+{
+    return (size_t)((seed - study->options->seed) & last_seed);
+}
+
 /* ---- Data and model ------------------------------------------------------------------------- */
 
 /* Every class may be too small to leave training. */

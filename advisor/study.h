@@ -79,6 +79,11 @@ double study_prior(const struct study *study, const struct technique *technique)
  * speed and the budget, and makes the study file; a resumed study keeps what it had. */
 enum status study_size(struct study *study, struct error *err);
 
+/* The seed of a trial that repeats others: number 0 is the study's own, number n the n-th behind
+ * it; and the number of a trial's seed. */
+uint64_t study_seed(const struct study *study, size_t replicate);
+size_t study_replicate(const struct study *study, uint64_t seed);
+
 double study_spent(const struct study *study); /* seconds, all runs together */
 double study_left(const struct study *study);  /* of the budget; negative when overrun */
 
