@@ -85,15 +85,16 @@ static double mean_of_first(const struct trial_record *trial, const struct trial
     return sum / seeds;
 }
 
-const struct trial_record *best_trial(const struct technique *technique,
-                                      const struct trial_record *trials, size_t count)
+/* `examples` < 0: any number of them. */
+static const struct trial_record *find_best(const struct technique *technique, int64_t examples,
+                                            const struct trial_record *trials, size_t count)
 {
     const struct trial_record *best = NULL;
     double best_mean = 0;
     for (size_t i = 0; i < count; i++) {
         const struct trial_record *t = &trials[i];
         if (strcmp(t->key.technique, technique->name) != 0 || t->status != TRIAL_DONE ||
-            !t->metric.known)
+            !t->metric.known || (examples >= 0 && t->key.examples != examples))
             continue;
         double mean = mean_of_first(t, trials, count);
         bool tie = best && !(mean < best_mean) && !(mean > best_mean);
@@ -104,6 +105,18 @@ const struct trial_record *best_trial(const struct technique *technique,
         }
     }
     return best;
+}
+
+const struct trial_record *best_trial(const struct technique *technique,
+                                      const struct trial_record *trials, size_t count)
+{
+    return find_best(technique, -1, trials, count);
+}
+
+const struct trial_record *best_trial_at(const struct technique *technique, int64_t examples,
+                                         const struct trial_record *trials, size_t count)
+{
+    return find_best(technique, examples, trials, count);
 }
 
 /* ---- Running it ----------------------------------------------------------------------------- */

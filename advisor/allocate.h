@@ -46,6 +46,10 @@ struct seeds trial_seeds(const struct trial_record *trial, const struct trial_re
 const struct trial_record *best_trial(const struct technique *technique,
                                       const struct trial_record *trials, size_t count);
 
+/* The same among the trials with so many training examples. */
+const struct trial_record *best_trial_at(const struct technique *technique, int64_t examples,
+                                         const struct trial_record *trials, size_t count);
+
 /* Whether the technique can be used on these data at all; otherwise `*why` is a sentence in the
  * study's arena. */
 bool technique_fits(struct study *study, const struct technique *technique, const char **why);
