@@ -336,19 +336,35 @@ static size_t affordable(size_t there_are, double seconds, double seconds_per_an
     return n < there_are ? n : there_are;
 }
 
+bool study_is_sized(const struct study *study)
+{
+    return study->record.created_ms && study->evaluator.dev_count && study->seconds_per_answer > 0;
+}
+
+void study_decide_sides(struct study *study, double budget)
+{
+    const struct split *split = &study->split;
+    double each = study->seconds_per_answer, seconds = budget / SIDE_SHARE;
+    bool known = each > 0; /* otherwise a later run decides, which has time for a probe */
+    study->evaluator.dev_count = known ? affordable(split->dev_count, seconds, each) : 0;
+    study->evaluator.test_count = known ? affordable(split->test_count, seconds, each) : 0;
+}
+
+enum status study_measure(struct study *study, struct error *err)
+{
+    if (study_is_sized(study))
+        return OK;
+    enum status status = probe(study, err);
+    if (status == OK)
+        study_decide_sides(study, study->options->budget_seconds);
+    return status;
+}
+
 enum status study_size(struct study *study, struct error *err)
 {
-    bool resumed = study->record.created_ms && study->evaluator.dev_count;
-    if (resumed && study->seconds_per_answer > 0)
+    if (study_is_sized(study))
         return OK;
     study->worked = true;
-    enum status status = probe(study, err);
-    if (status != OK)
-        return status;
-    double each = study->seconds_per_answer;
-    double seconds = study->options->budget_seconds / SIDE_SHARE;
-    bool known = each > 0; /* otherwise a later run decides, which has time for a probe */
-    study->evaluator.dev_count = known ? affordable(study->split.dev_count, seconds, each) : 0;
-    study->evaluator.test_count = known ? affordable(study->split.test_count, seconds, each) : 0;
-    return study_file_write(study, err);
+    enum status status = study_measure(study, err);
+    return status == OK ? study_file_write(study, err) : status;
 }

@@ -79,6 +79,14 @@ double study_prior(const struct study *study, const struct technique *technique)
  * speed and the budget, and makes the study file; a resumed study keeps what it had. */
 enum status study_size(struct study *study, struct error *err);
 
+/* Whether an earlier run decided that. */
+bool study_is_sized(const struct study *study);
+
+/* The first half of study_size, which writes nothing: the probe, where there was none before, and
+ * the sizes. And those alone, for another budget, once the speed is known. */
+enum status study_measure(struct study *study, struct error *err);
+void study_decide_sides(struct study *study, double budget);
+
 /* The seed of a trial that repeats others: number 0 is the study's own, number n the n-th behind
  * it; and the number of a trial's seed. */
 uint64_t study_seed(const struct study *study, size_t replicate);
