@@ -61,7 +61,6 @@ static enum status play_begin(struct study *study, double spent, double budget, 
                               struct play *play, struct error *err)
 {
     enum status status = view_make(study, arena, &play->view, err);
-    play->view.policy.context = &play->view;
     play->budget = budget;
     play->used = spent;
     return status;
@@ -114,7 +113,7 @@ enum status plan_fair_budget(struct study *study, double spent, double least,
                              struct measured *budget, struct error *err)
 {
     size_t dev = study->evaluator.dev_count, test = study->evaluator.test_count;
-    bool fair = false, sized = study_is_sized(study);
+    bool fair = false, sized = study->store && dev; /* otherwise the budget decides the sizes */
     enum status status = OK;
     *budget = (struct measured){0};
     if (!(study->seconds_per_answer > 0))

@@ -12,6 +12,7 @@
 #include "advisor/giving_up.h"
 #include "advisor/outlook.h"
 #include "advisor/pace.h"
+#include "advisor/plan.h"
 #include "advisor/policy.h"
 #include "reports/human.h"
 #include "techniques/trainer.h"
@@ -64,7 +65,7 @@ sentence(struct ranking *r, const char *format, ...)
 
 /* The budget with which technique number `index`, and those whose turn comes before it, get a
  * result. Those that train come last and get a share of the time to be screened. */
-static void suggest_budget(const struct ranking *r, size_t index, struct text *out)
+static double seconds_for(const struct ranking *r, size_t index)
 {
     double seconds = study_cost(r->study), screening = 0;
     const struct technique *own = r->items[index].technique;
@@ -81,7 +82,12 @@ static void suggest_budget(const struct ranking *r, size_t index, struct text *o
     seconds += screening / policy_screening_share();
     if (!(r->study->seconds_per_answer > 0)) /* only what comes before the first answer is known */
         seconds *= 10;
-    pace_budget(margin * seconds + 1, out);
+    return margin * seconds + 1;
+}
+
+static void suggest_budget(const struct ranking *r, size_t index, struct text *out)
+{
+    pace_budget(seconds_for(r, index), out);
 }
 
 /* What a technique that was not run would take. */
@@ -634,6 +640,34 @@ static void say_nothing_chosen(const struct ranking *r, struct reasons *reasons)
     }
 }
 
+/* When techniques had no turn: with which budget all of them would. It is at least what the note of
+ * each of them asks for. */
+static enum status say_what_is_fair(struct ranking *r, struct reasons *reasons, struct error *err)
+{
+    struct measured fair;
+    double least = 0;
+    size_t waiting = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->items[i].status != STANDING_NOT_RUN)
+            continue;
+        waiting++;
+        least = fmax(least, seconds_for(r, i));
+    }
+    if (!waiting || !(r->study->seconds_per_answer > 0) || reasons->count == MOST_REASONS)
+        return OK;
+    enum status status = plan_fair_budget(r->study, study_cost(r->study), least, &fair, err);
+    if (status != OK || !fair.known)
+        return status;
+    struct text budget = {0};
+    pace_budget(fair.value, &budget);
+    say(reasons,
+        "The budget was too small for a fair answer, since %zu technique%s had no turn; --budget "
+        "%s is expected to be enough.",
+        waiting, waiting == 1 ? "" : "s", text_string(&budget));
+    text_release(&budget);
+    return OK;
+}
+
 static enum outcome_status outcome_of(const struct candidate *chosen)
 {
     if (!chosen)
@@ -641,8 +675,8 @@ static enum outcome_status outcome_of(const struct candidate *chosen)
     return chosen->meets_target ? OUTCOME_MEETS_TARGET : OUTCOME_BEST_AVAILABLE;
 }
 
-static void fill_recommendation(struct ranking *r, const struct candidate *chosen,
-                                struct report *report)
+static enum status fill_recommendation(struct ranking *r, const struct candidate *chosen,
+                                       struct report *report, struct error *err)
 {
     struct arena *arena = &r->study->arena;
     struct reasons reasons = {.arena = arena,
@@ -653,8 +687,10 @@ static void fill_recommendation(struct ranking *r, const struct candidate *chose
         say_chosen(r, chosen, &reasons);
     else
         say_nothing_chosen(r, &reasons);
+    enum status status = say_what_is_fair(r, &reasons, err);
     report->reasons = reasons.items;
     report->reason_count = reasons.count;
+    return status;
 }
 
 enum status rank_study(struct study *study, struct report *report, struct error *err)
@@ -681,7 +717,8 @@ enum status rank_study(struct study *study, struct report *report, struct error 
     report->ranking = rows;
     report->ranking_count = r.count;
     fill_pareto(&r, report);
-    fill_recommendation(&r, chosen, report);
-    outlook_fill(study, &r.trials, rows, r.count, report);
-    return OK;
+    status = fill_recommendation(&r, chosen, report, err);
+    if (status == OK)
+        outlook_fill(study, &r.trials, rows, r.count, report);
+    return status;
 }
