@@ -661,8 +661,8 @@ static enum status say_what_is_fair(struct ranking *r, struct reasons *reasons, 
     struct text budget = {0};
     pace_budget(fair.value, &budget);
     say(reasons,
-        "The budget was too small for a fair answer, since %zu technique%s had no turn; --budget "
-        "%s is expected to be enough.",
+        "%zu technique%s had no turn, so this is no fair answer yet; --budget %s is expected to "
+        "be enough for one.",
         waiting, waiting == 1 ? "" : "s", text_string(&budget));
     text_release(&budget);
     return OK;

@@ -287,22 +287,29 @@ static enum status time_answers(struct study *study, struct adapted *adapted, si
     return status;
 }
 
-/* The time of one answer: of a single one where many would take too long, otherwise of the faster
- * of two halves, since a busy machine can only make it look slower. */
+/* The time of one answer: of the faster of two halves, since a busy machine can only make it look
+ * slower. The first answer alone looks slow too, since it finds nothing in the caches and leaves
+ * threads without work: where the halves would take too long by it, more and more answers are timed
+ * until they do not, or the time is up. */
 static enum status time_bare_model(struct study *study, struct adapted *adapted, struct error *err)
 {
     size_t half = study->split.dev_count / 2 < PROBE_HALF ? study->split.dev_count / 2 : PROBE_HALF;
-    double seconds, best;
+    double seconds, best, share = probe_share * study_left(study);
     enum status status = adapted_warm(adapted, err);
     if (status == OK)
         status = time_answers(study, adapted, 0, 1, &best, err);
     if (status != OK)
         return status;
-    bool affordable = 2 * (double)half * best <= probe_share * study_left(study);
+    for (size_t n = 2;
+         n < half && status == OK && 2 * (double)half * best > share && (double)n * best <= share;
+         n *= 2) {
+        status = time_answers(study, adapted, 0, n, &seconds, err);
+        best = status == OK ? fmin(seconds, best) : best;
+    }
+    bool affordable = 2 * (double)half * best <= share;
     for (size_t i = 0; i < 2 && half && affordable && status == OK; i++) {
         status = time_answers(study, adapted, i * half, half, &seconds, err);
-        if (status == OK && seconds < best)
-            best = seconds;
+        best = status == OK ? fmin(seconds, best) : best;
     }
     study->seconds_per_answer = best;
     return status == OUT_OF_TIME ? OK : status;
