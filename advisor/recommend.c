@@ -84,7 +84,8 @@ static enum status dry_run(const struct options *options, struct error *err)
     bool json;
     enum status status = output_text_or_json(options, &json, err);
     if (status != OK)
-        return status;
+        return error_set(err, USAGE, "--dry-run prints no --format %s; expected text or json",
+                         options->format->name);
     interrupt_install();
     progress_open(&progress, options);
     if ((status = study_open(&study, options, &progress, false, err)) == OK &&

@@ -2,6 +2,7 @@
 #include "advisor/study.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "advisor/interrupt.h"
@@ -10,9 +11,10 @@
 #include "techniques/prompt.h"
 
 enum {
-    PROBE_HALF = 8,  /* answers in each half of the probe */
-    LEAST_SIDE = 50, /* examples below which an accuracy says little */
-    SIDE_SHARE = 40, /* one trial's answers take at most 1/40 of the budget */
+    PROBE_HALF = 8,   /* answers in each half of the probe */
+    LEAST_TEXTS = 10, /* fewer different ones are refused where most are copies */
+    LEAST_SIDE = 50,  /* examples below which an accuracy says little */
+    SIDE_SHARE = 40,  /* one trial's answers take at most 1/40 of the budget */
     SAVE_SECONDS = 2
 };
 
@@ -66,6 +68,37 @@ size_t study_replicate(const struct study *study, uint64_t seed)
 
 /* ---- Data and model ------------------------------------------------------------------------- */
 
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+size_t study_different_texts(const struct study *study, size_t count)
+{
+    const char **texts = memory_alloc((count + 1) * sizeof *texts);
+    size_t different = 0;
+    for (size_t i = 0; i < count; i++)
+        texts[i] = study->data.examples[study->split.dev[i]].input;
+    qsort(texts, count, sizeof *texts, compare_texts);
+    for (size_t i = 0; i < count; i++)
+        different += !i || strcmp(texts[i], texts[i - 1]) != 0;
+    free(texts);
+    return different;
+}
+
+/* Copies of a few texts look like evidence and are none. */
+static enum status check_repeats(const struct study *study, struct error *err)
+{
+    size_t count = study->split.dev_count, different = study_different_texts(study, count);
+    if (different >= LEAST_TEXTS || count < 2 * LEAST_TEXTS)
+        return OK; /* a small development side is warned about as it is */
+    return error_set(err, BAD_DATA,
+                     "%s: %zu examples are set aside for development, and they are copies of %zu "
+                     "text%s, on which techniques cannot be told apart; leave the copies out, and "
+                     "add different texts",
+                     study->data.path, count, different, different == 1 ? "" : "s");
+}
+
 /* Every class may be too small to leave training. */
 static enum status check_sides(const struct study *study, struct error *err)
 {
@@ -102,7 +135,9 @@ static enum status load_data(struct study *study, struct error *err)
     struct split_options how = {.seed = options->seed};
     status = split_make(&study->data, options->test_path ? &study->test_data : NULL, &how,
                         &study->split, err);
-    return status == OK ? check_sides(study, err) : status;
+    if (status == OK)
+        status = check_sides(study, err);
+    return status == OK ? check_repeats(study, err) : status;
 }
 
 static enum status load_model(struct study *study, struct error *err)

@@ -75,6 +75,9 @@ enum status study_judge(struct study *study, struct error *err);
 const char *study_excludes(const struct study *study, const struct technique *technique);
 double study_prior(const struct study *study, const struct technique *technique);
 
+/* Different inputs among the first `count` development examples. */
+size_t study_different_texts(const struct study *study, size_t count);
+
 /* Decides how many development and test examples the trials answer, from a probe of the model's
  * speed and the budget, and makes the study file; a resumed study keeps what it had. */
 enum status study_size(struct study *study, struct error *err);
