@@ -11,7 +11,11 @@
 #include "advisor/run_trial.h"
 #include "advisor/study_file.h"
 #include "advisor/view.h"
+#include "reports/human.h"
 #include "techniques/trainer.h"
+
+/* A prediction of memory may be wrong by this factor. */
+static const double memory_slack = 1.1;
 
 const struct technique *study_technique(const struct study *study, size_t index)
 {
@@ -29,9 +33,33 @@ size_t study_technique_count(const struct study *study)
     return count;
 }
 
+/* Says that the technique takes more memory than there is, by more than the prediction may be
+ * wrong. */
+static void check_memory(const struct study *study, const struct technique *technique,
+                         struct text *out)
+{
+    const struct judgement *judgement = judgement_find(&study->judgements, technique);
+    if (!judgement)
+        return;
+    double allowed = facts_number(&judgement->facts, FACT_MEMORY, INFINITY);
+    double needed = facts_number(&judgement->facts, FACT_MEMORY_NEEDED, 0);
+    double own = (double)judgement->estimate.cost.memory_bytes;
+    if (needed <= memory_slack * allowed)
+        return;
+    text_add(out, "takes about ");
+    human_bytes(out, measured(needed));
+    text_add(out, " of memory, ");
+    human_bytes(out, measured(needed - own));
+    text_add(out, " for the model and ");
+    human_bytes(out, measured(own));
+    text_add(out, " to train and to answer, and ");
+    human_bytes(out, measured(allowed));
+    text_add(out, " may be used");
+}
+
 bool technique_fits(struct study *study, const struct technique *technique, const char **why)
 {
-    char text[256] = "";
+    struct text text = {0};
     size_t train = study->split.train_count;
     const char *rule = study_excludes(study, technique);
     if (rule) {
@@ -39,16 +67,18 @@ bool technique_fits(struct study *study, const struct technique *technique, cons
         return false;
     }
     if (technique->needs & NEEDS_LABELS && !study->data.label_count)
-        snprintf(text, sizeof text, "needs labels, but the task is %s",
-                 task_name(study->data.task));
+        text_printf(&text, "needs labels, but the task is %s", task_name(study->data.task));
     else if (technique->needs & NEEDS_RATIONALE && !study->data.rationale_count)
-        snprintf(text, sizeof text,
-                 "needs worked solutions, and the data have no rationale column");
+        text_add(&text, "needs worked solutions, and the data have no rationale column");
     else if (train < (size_t)technique->minimum_examples)
-        snprintf(text, sizeof text, "needs at least %d training examples, and there are %zu",
-                 technique->minimum_examples, train);
-    *why = arena_strdup(&study->arena, text);
-    return !*text;
+        text_printf(&text, "needs at least %d training examples, and there are %zu",
+                    technique->minimum_examples, train);
+    else
+        check_memory(study, technique, &text);
+    bool fits = !text.length;
+    *why = arena_strdup(&study->arena, text_string(&text));
+    text_release(&text);
+    return fits;
 }
 
 /* ---- The best trial -------------------------------------------------------------------------- */

@@ -260,6 +260,7 @@ void plan_json(const struct study *study, const struct plan *plan, struct text *
     write_integer(&w, "test_used", (int64_t)study->evaluator.test_count);
     write_measured(&w, "seconds_per_answer",
                    (struct measured){plan->speed_known, study->seconds_per_answer});
+    write_number(&w, "tokens_per_example", study->example_tokens);
     write_bool(&w, "speed_stored", plan->speed_stored);
     write_measured(&w, "memory_bytes", plan->memory);
     write_number(&w, "budget_seconds", study->options->budget_seconds);

@@ -118,7 +118,10 @@ static void test_refusals(void **state)
     assert_non_null(strstr(word(full, "why_not"), "16 bytes for each of"));
     assert_non_null(strstr(word(full, "why_not"), "may be used"));
     assert_true(json_is_null(json_object_get(full, "all_seconds")));
-    assert_true(json_is_false(json_object_get(planned(plan, "zero_shot"), "fits")));
+    const json_t *lora = planned(plan, "lora");
+    assert_true(json_is_false(json_object_get(lora, "possible")));
+    assert_non_null(strstr(word(lora, "why_not"), "to train and to answer, and "));
+    assert_true(json_is_false(json_object_get(lora, "fits")));
     assert_true(json_is_true(json_object_get(planned(plan, "majority"), "possible")));
     json_decref(plan);
     forget(&call);
