@@ -306,13 +306,6 @@ static enum status collect(struct ranking *r, struct error *err)
 
 /* ---- Comparing ------------------------------------------------------------------------------ */
 
-/* p-value of "b is better than a" on the same examples. */
-static double p_better(const struct ranking *r, const struct candidate *a,
-                       const struct candidate *b)
-{
-    return r->p[a->place * r->ranked + b->place];
-}
-
 static bool tie(const struct ranking *r, const struct candidate *a, const struct candidate *b)
 {
     return choice_tie(&r->choice, a->place, b->place);
