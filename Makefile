@@ -10,6 +10,7 @@
 #   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
 #   make bench      speed of the engine beside the sgemm peak of the same run
 #   make bench-decision  how good the advice is, by replaying recorded trials; takes seconds
+#   make bench-budgets  whether ten budgets from 20 s to 10 min are kept (32 minutes)
 #   make install    PREFIX (default /usr/local) and DESTDIR are respected; make uninstall
 #   make clean      remove build/
 #
@@ -49,7 +50,7 @@ COMPILE   = $(CC) $(DIALECT) $(CFLAGS)
 QUIETLY   = $(if $(V),,@echo "  $@";)
 
 .PHONY: all setup model demo test suites check check-all check-layers check-format check-scripts \
-	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench bench-decision install uninstall clean help FORCE
+	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench bench-budgets bench-decision install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/advisor
 
@@ -162,6 +163,12 @@ bench-decision:
 	@$(AGAIN) $(BUILD)/bench/decision
 	@$(BUILD)/bench/decision
 
+bench-budgets:
+	@scripts/setup.sh
+	@$(AGAIN) $(BUILD)/advisor
+	@$(GET_MODEL)
+	@tests/bench/budgets.sh $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
+
 # --- Checks --------------------------------------------------------------------------------------
 
 GCC     ?= gcc
@@ -184,7 +191,7 @@ check-format:
 	@clang-format --dry-run -Werror $(CHECKED) $(HEADERS)
 
 check-scripts:
-	@shellcheck scripts/*.sh .ci/run
+	@shellcheck scripts/*.sh tests/bench/*.sh .ci/run
 	@scripts/run-tests.sh --self-test
 
 check-cppcheck:

@@ -29,10 +29,26 @@ enum status allocate_run(struct study *study, struct error *err);
  * time. */
 enum status allocate_test(struct study *study, struct error *err);
 
-/* The trial that stands for a technique: its best metric on the development side, the larger size
- * on ties; NULL when none is done. `trials` are all of the study. */
+/* Trials that differ in their seed alone, the earliest first. */
+struct seeds {
+    const struct trial_record **trials;
+    size_t count;
+};
+
+/* Those of `trial`, which is done, itself included. `trials` are all of the study. */
+struct seeds trial_seeds(const struct trial_record *trial, const struct trial_record *trials,
+                         size_t count, struct arena *arena);
+
+/* The trial that stands for a technique: the first seed of the setting and size with the best mean
+ * metric over its seeds on the development side, the larger size on ties; NULL when none is done.
+ * It is the first and not the best seed, so that what it answers is no luckier than the mean.
+ * `trials` are all of the study. */
 const struct trial_record *best_trial(const struct technique *technique,
                                       const struct trial_record *trials, size_t count);
+
+/* The same among the trials with so many training examples. */
+const struct trial_record *best_trial_at(const struct technique *technique, int64_t examples,
+                                         const struct trial_record *trials, size_t count);
 
 /* Whether the technique can be used on these data at all; otherwise `*why` is a sentence in the
  * study's arena. */

@@ -11,11 +11,11 @@
  */
 
 static const char *const recommend_options[] = {
-    "target",      "confidence", "metric", "budget",  "max-memory",  "max-latency", "requests",
-    "techniques",  "test",       "input",  "label",   "rationale",   "task",        "delimiter",
-    "label-names", "on-bad-row", "model",  "threads", "seed",        "study",       "fresh",
-    "format",      "json",       "output", "color",   "no-progress", "quiet",       "verbose",
-    "rules",       "fact",       NULL};
+    "target",      "confidence", "metric",  "budget",  "max-memory",  "max-latency", "requests",
+    "techniques",  "test",       "input",   "label",   "rationale",   "task",        "delimiter",
+    "label-names", "on-bad-row", "model",   "threads", "seed",        "study",       "fresh",
+    "format",      "json",       "output",  "color",   "no-progress", "quiet",       "verbose",
+    "rules",       "fact",       "dry-run", NULL};
 
 static const char *const trial_options[] = {
     "set",       "examples", "metric",    "budget",      "max-memory",  "test",  "input",   "label",
@@ -74,9 +74,14 @@ static const struct command table[] = {
              "are found by name or given with --input and --label.\n"
              "\n"
              "Everything measured is kept in the study, a file. Ctrl-C stops and saves\n"
-             "(exit status 130); the same command again goes on where it stopped.\n",
+             "(exit status 130); the same command again goes on where it stopped.\n"
+             "\n"
+             "--dry-run trains nothing and keeps nothing: it measures the model's speed for\n"
+             "some seconds, unless the study file has it, and prints the plan.\n",
      .examples = "  # Which technique is right for routing these tickets?\n"
                  "  advisor recommend demo:tickets --target 0.85 --budget 5m\n"
+                 "  # What would it do in that time?\n"
+                 "  advisor recommend demo:tickets --budget 5m --dry-run\n"
                  "  # Own data and model, with limits, for a script\n"
                  "  advisor recommend train.csv --test test.csv --model model.gguf \\\n"
                  "      --max-memory 4G --max-latency 50ms --format json -o result.json\n"

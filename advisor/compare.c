@@ -13,23 +13,63 @@ struct resamples {
     double *values; /* (RESAMPLES, count) */
 };
 
-static struct resamples resample(const struct comparison *how,
-                                 const struct prediction *const *predictions, size_t count,
-                                 struct arena *arena)
+/* What one training answered, ready to be resampled. */
+struct sample {
+    const struct metric_sample *metric;   /* NULL for a share of right answers: */
+    const struct prediction *predictions; /* the mean of `correct` */
+};
+
+/* One for each seed of a technique. */
+static const struct sample *sample_seeds(const struct comparison *how,
+                                         const struct answers *answers, struct arena *arena)
+{
+    struct sample *samples = arena_zalloc(arena, answers->seeds * sizeof *samples);
+    for (size_t s = 0; s < answers->seeds; s++) {
+        samples[s].predictions = answers->predictions[s];
+        if (!how->metric->proportion)
+            samples[s].metric = metric_sample_create(how->metric, answers->predictions[s],
+                                                     how->examples, how->classes, arena);
+    }
+    return samples;
+}
+
+static double sample_value(const struct sample *sample, const size_t *index, size_t count)
+{
+    size_t right = 0;
+    if (sample->metric)
+        return metric_sample_value(sample->metric, index, count);
+    for (size_t i = 0; i < count; i++)
+        right += sample->predictions[index[i]].correct;
+    return (double)right / (double)count;
+}
+
+/* The mean over as many seeds as there are, drawn from them. */
+static double draw_seeds(const struct sample *samples, size_t seeds, const size_t *index,
+                         size_t examples, struct random *random)
+{
+    double sum = 0;
+    for (size_t s = 0; s < seeds; s++)
+        sum += sample_value(&samples[seeds > 1 ? random_below(random, seeds) : 0], index, examples);
+    return sum / (double)seeds;
+}
+
+static struct resamples resample(const struct comparison *how, const struct answers *answers,
+                                 size_t count, struct arena *arena)
 {
     struct resamples all = {.count = count,
                             .values = arena_alloc(arena, RESAMPLES * count * sizeof(double))};
-    const struct metric_sample **samples = arena_alloc(arena, count * sizeof *samples);
+    const struct sample **samples = arena_alloc(arena, count * sizeof *samples);
     for (size_t t = 0; t < count; t++)
-        samples[t] =
-            metric_sample_create(how->metric, predictions[t], how->examples, how->classes, arena);
+        samples[t] = sample_seeds(how, &answers[t], arena);
     size_t *index = arena_alloc(arena, how->examples * sizeof *index);
     struct random random = random_stream(how->seed, "comparison", 0);
+    struct random seeds = random_stream(how->seed, "comparison of seeds", 0);
     for (size_t r = 0; r < RESAMPLES; r++) {
         for (size_t i = 0; i < how->examples; i++)
             index[i] = random_below(&random, how->examples);
         for (size_t t = 0; t < count; t++)
-            all.values[r * count + t] = metric_sample_value(samples[t], index, how->examples);
+            all.values[r * count + t] =
+                draw_seeds(samples[t], answers[t].seeds, index, how->examples, &seeds);
     }
     return all;
 }
@@ -57,20 +97,32 @@ static double resampled_better(const struct resamples *all, size_t a, size_t b)
     return p < 1 ? p : 1;
 }
 
-double *compare_pairs(const struct comparison *how, const struct prediction *const *predictions,
-                      size_t count, struct arena *arena)
+/* Whether shares have to be resampled, since a technique was trained more than once. */
+static bool has_seeds(const struct answers *answers, size_t count)
+{
+    bool several = false;
+    for (size_t t = 0; t < count; t++)
+        several |= answers[t].seeds > 1;
+    return several;
+}
+
+double *compare_pairs(const struct comparison *how, const struct answers *answers, size_t count,
+                      struct arena *arena)
 {
     double *p = arena_alloc(arena, count * count * sizeof *p + 1);
     struct arena scratch;
     arena_init(&scratch, NULL);
     struct resamples all = {0};
-    if (!how->metric->proportion && count > 1)
-        all = resample(how, predictions, count, &scratch);
+    if (count > 1 && (!how->metric->proportion || has_seeds(answers, count)))
+        all = resample(how, answers, count, &scratch);
     for (size_t a = 0; a < count; a++)
-        for (size_t b = 0; b < count; b++)
-            p[a * count + b] = a == b       ? 1
-                               : all.values ? resampled_better(&all, a, b)
-                                            : mcnemar_better(how, predictions[a], predictions[b]);
+        for (size_t b = 0; b < count; b++) {
+            bool exact = how->metric->proportion && answers[a].seeds == 1 && answers[b].seeds == 1;
+            p[a * count + b] =
+                a == b  ? 1
+                : exact ? mcnemar_better(how, answers[a].predictions[0], answers[b].predictions[0])
+                        : resampled_better(&all, a, b);
+        }
     arena_release(&scratch);
     return p;
 }
@@ -112,44 +164,56 @@ static void count_resample(const double *values, size_t count, double target,
 }
 
 /* A share of right answers: the mean of `correct`. */
-static void compare_shares(const struct comparison *how,
-                           const struct prediction *const *predictions, size_t count, double target,
-                           struct arena *arena, struct standing *standings)
+static void compare_shares(const struct comparison *how, const struct answers *answers,
+                           size_t count, double target, struct arena *arena,
+                           struct standing *standings)
 {
-    double *scores = arena_alloc(arena, count * how->examples * sizeof *scores + 1);
+    size_t row = 0, *rows = arena_alloc(arena, count * sizeof *rows);
     for (size_t t = 0; t < count; t++)
-        for (size_t i = 0; i < how->examples; i++)
-            scores[t * how->examples + i] = predictions[t][i].correct;
-    struct score_matrix matrix = {.scores = scores, .examples = how->examples, .techniques = count};
+        row += rows[t] = answers[t].seeds;
+    double *scores = arena_alloc(arena, row * how->examples * sizeof *scores + 1), *at = scores;
+    for (size_t t = 0; t < count; t++)
+        for (size_t s = 0; s < rows[t]; s++)
+            for (size_t i = 0; i < how->examples; i++)
+                *at++ = answers[t].predictions[s][i].correct;
+    struct score_matrix matrix = {
+        .scores = scores, .examples = how->examples, .techniques = count, .rows = rows};
     struct bootstrap options = {.resamples = RESAMPLES, .seed = how->seed, .confidence = 0.95};
     joint_bootstrap(&matrix, target, options, standings);
 }
 
-/* Any other metric, computed on every resample. */
-static void compare_values(const struct comparison *how,
-                           const struct prediction *const *predictions, size_t count, double target,
-                           struct arena *arena, struct standing *standings)
+static double mean_value(const struct comparison *how, const struct answers *answers)
 {
-    struct resamples all = resample(how, predictions, count, arena);
+    double sum = 0;
+    for (size_t s = 0; s < answers->seeds; s++)
+        sum += how->metric->value(answers->predictions[s], how->examples, how->classes);
+    return sum / (double)answers->seeds;
+}
+
+/* Any other metric, computed on every resample. */
+static void compare_values(const struct comparison *how, const struct answers *answers,
+                           size_t count, double target, struct arena *arena,
+                           struct standing *standings)
+{
+    struct resamples all = resample(how, answers, count, arena);
     double *column = arena_alloc(arena, RESAMPLES * sizeof *column);
     for (size_t t = 0; t < count; t++) {
-        standings[t] = (struct standing){
-            .mean = how->metric->value(predictions[t], how->examples, how->classes)};
+        standings[t] = (struct standing){.mean = mean_value(how, &answers[t])};
         fill_interval(&all, t, column, &standings[t]);
     }
     for (size_t r = 0; r < RESAMPLES; r++)
         count_resample(all.values + r * count, count, target, standings);
 }
 
-void compare_all(const struct comparison *how, const struct prediction *const *predictions,
-                 size_t count, double target, struct arena *arena, struct standing *standings)
+void compare_all(const struct comparison *how, const struct answers *answers, size_t count,
+                 double target, struct arena *arena, struct standing *standings)
 {
     if (!count || !how->examples)
         return;
     struct arena_mark mark = arena_mark(arena);
     if (how->metric->proportion)
-        compare_shares(how, predictions, count, target, arena, standings);
+        compare_shares(how, answers, count, target, arena, standings);
     else
-        compare_values(how, predictions, count, target, arena, standings);
+        compare_values(how, answers, count, target, arena, standings);
     arena_rewind(arena, mark);
 }

@@ -3,17 +3,15 @@
 
 #include <string.h>
 
-/* The trial a row of the ranking is made of, or NULL. The report may have been read back from 12
- * digits. */
+/* The trial that stands for a row of the ranking, the first of its seeds, or NULL. */
 static const struct trial_record *trial_of(const struct evidence *evidence,
                                            const struct ranked *ranked)
 {
     for (size_t i = 0; i < evidence->trial_count; i++) {
         const struct trial_record *t = &evidence->trials[i];
-        double difference = t->metric.value - ranked->metric.value;
         if (t->status == TRIAL_DONE && t->metric.known && t->key.examples == ranked->examples &&
             !strcmp(t->key.technique, ranked->technique) &&
-            !strcmp(t->key.setting, ranked->setting) && difference < 1e-9 && difference > -1e-9)
+            !strcmp(t->key.setting, ranked->setting))
             return t;
     }
     return NULL;

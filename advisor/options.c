@@ -708,6 +708,11 @@ static const struct option table[] = {
      .help = "begin the study anew instead of going on where it stopped",
      .read = read_flag,
      AT(fresh)},
+    {.name = "dry-run",
+     .group = STUDY,
+     .help = "only print the plan: times, memory, what is refused and why, the order of trials",
+     .read = read_flag,
+     AT(dry_run)},
 
     {.name = "type",
      .argument = "f16|f32",

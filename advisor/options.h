@@ -87,6 +87,7 @@ struct options {
     /* The study and the output. */
     const char *study;                  /* --study as given, or NULL */
     bool fresh;                         /* begin the study anew */
+    bool dry_run;                       /* print the plan and stop */
     const struct report_format *format; /* default text */
     const char *format_name;            /* of a command with formats of its own, or NULL */
     bool json;                          /* --json */

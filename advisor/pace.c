@@ -192,7 +192,7 @@ double pace_exhaustive(const struct study *study, const struct trials *trials)
     return seconds;
 }
 
-void pace_budget(double seconds, struct text *out)
+double pace_round(double seconds)
 {
     static const double round[] = {5,   10,  15,  20,  30,   45,   60,   90,   120,  180,  240,
                                    300, 420, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 10800};
@@ -200,7 +200,12 @@ void pace_budget(double seconds, struct text *out)
     size_t i = 0;
     while (i < COUNT && round[i] < seconds)
         i++;
-    double chosen = i < COUNT ? round[i] : 3600 * ceil(seconds / 3600);
+    return i < COUNT ? round[i] : 3600 * ceil(seconds / 3600);
+}
+
+void pace_budget(double seconds, struct text *out)
+{
+    double chosen = pace_round(seconds);
     if (chosen < 120)
         text_printf(out, "%.0fs", chosen);
     else if (chosen < 7200)

@@ -49,6 +49,9 @@ double pace_missing(const struct study *study, const struct technique *technique
  * development and test answers; 0 while the model's speed is not known. */
 double pace_exhaustive(const struct study *study, const struct trials *trials);
 
+/* Budgets that people name, in seconds: the first one of at least `seconds`. */
+double pace_round(double seconds);
+
 /* The least round budget of at least `seconds`, as --budget takes it: "45s", "5m", "2h". */
 void pace_budget(double seconds, struct text *out);
 

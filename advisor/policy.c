@@ -3,7 +3,14 @@
 
 #include <math.h>
 
-enum { FIRST_RUNG = 64, GROWTH = 4, LEAST_EPOCHS = 2 };
+enum {
+    FIRST_RUNG = 64,
+    GROWTH = 4,
+    LEAST_EPOCHS = 2,
+    CURVE_SIZES = 3, /* that a learning curve takes */
+    SEEDS = 2,       /* of finalists that tie; one more when nothing else is left */
+    FINALISTS = 2
+};
 
 static const double screening_share = 0.45, rate_share = 0.2;
 
@@ -30,15 +37,21 @@ static size_t next_rung(const struct policy_view *v, size_t size)
 
 /* ---- What is known -------------------------------------------------------------------------- */
 
-static const struct arm_trial *find(const struct policy_view *v, size_t arm, size_t rate,
-                                    size_t examples)
+static const struct arm_trial *find_seed(const struct policy_view *v, size_t arm, size_t rate,
+                                         size_t examples, size_t seed)
 {
     for (size_t i = 0; i < v->trial_count; i++) {
         const struct arm_trial *t = &v->trials[i];
-        if (t->arm == arm && t->rate == rate && t->examples == examples)
+        if (t->arm == arm && t->rate == rate && t->examples == examples && t->seed == seed)
             return t;
     }
     return NULL;
+}
+
+static const struct arm_trial *find(const struct policy_view *v, size_t arm, size_t rate,
+                                    size_t examples)
+{
+    return find_seed(v, arm, rate, examples, 0);
 }
 
 static bool better(const struct arm_trial *a, const struct arm_trial *b)
@@ -50,13 +63,13 @@ static bool better(const struct arm_trial *a, const struct arm_trial *b)
     return a->nll < b->nll;
 }
 
-/* The arm's best done trial with `examples` examples, or NULL. */
+/* The arm's best done trial with `examples` examples and the first seed, or NULL. */
 static const struct arm_trial *best_at(const struct policy_view *v, size_t arm, size_t examples)
 {
     const struct arm_trial *best = NULL;
     for (size_t i = 0; i < v->trial_count; i++) {
         const struct arm_trial *t = &v->trials[i];
-        if (t->arm == arm && t->examples == examples && t->done && better(t, best))
+        if (t->arm == arm && t->examples == examples && !t->seed && t->done && better(t, best))
             best = t;
     }
     return best;
@@ -79,7 +92,7 @@ static struct spent count_spent(const struct policy_view *v)
             continue;
         }
         spent.all += t->seconds;
-        if (t->examples != first)
+        if (t->examples != first || t->seed)
             continue;
         if (t->rate == v->arms[t->arm].usual_rate)
             spent.screening += t->seconds;
@@ -122,7 +135,7 @@ static size_t count_at(const struct policy_view *v, size_t examples)
 
 static bool act(struct policy_action *action, size_t arm, size_t rate, size_t examples, int epochs)
 {
-    *action = (struct policy_action){arm, rate, examples, epochs};
+    *action = (struct policy_action){arm, rate, examples, epochs, 0};
     return true;
 }
 
@@ -324,6 +337,75 @@ static double share_to_screen(const struct policy_view *v)
     return v->examples > policy_first_rung(v->examples) ? screening_share : 1 - rate_share;
 }
 
+/* ---- Making sure ---------------------------------------------------------------------------- */
+
+/* Whether chance makes a difference as large as that of two metrics: two standard errors of the
+ * difference of two shares, as if other examples had been answered, which is too wide rather than
+ * too narrow. */
+static bool within_chance(const struct policy_view *v, const struct arm_trial *a,
+                          const struct arm_trial *b)
+{
+    double share = fmin(fmax((a->metric + b->metric) / 2, 0), 1);
+    double deviation = sqrt(2 * share * (1 - share) / (double)v->answers);
+    return !v->answers || fabs(a->metric - b->metric) <= 2 * deviation;
+}
+
+/* The leader at `size` and the runner-up, while they are within chance, with up to `seeds` seeds
+ * each; the second one of both comes before the third one of either. */
+static bool repeat(const struct policy_view *v, size_t size, size_t seeds,
+                   struct policy_action *action)
+{
+    const struct arm_trial *finalists[FINALISTS];
+    for (size_t place = 0; place < FINALISTS; place++) {
+        size_t arm = arm_in_place(v, size, place);
+        if (arm == v->arm_count)
+            return false;
+        finalists[place] = best_at(v, arm, size);
+    }
+    if (!within_chance(v, finalists[0], finalists[1]))
+        return false;
+    for (size_t seed = 1; seed < seeds; seed++)
+        for (size_t place = 0; place < FINALISTS; place++) {
+            const struct arm_trial *t = finalists[place];
+            if (find_seed(v, t->arm, t->rate, size, seed) ||
+                v->seconds(v->context, t->arm, size, 0) > v->left)
+                continue;
+            act(action, t->arm, t->rate, size, 0);
+            action->seed = seed;
+            return true;
+        }
+    return false;
+}
+
+/* Sizes at which an arm has a result. */
+static size_t count_sizes(const struct policy_view *v, size_t arm)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < v->trial_count; i++) {
+        const struct arm_trial *t = &v->trials[i];
+        bool counts = t->arm == arm && t->done;
+        for (size_t k = 0; k < i && counts; k++)
+            counts = v->trials[k].arm != arm || !v->trials[k].done ||
+                     v->trials[k].examples != t->examples;
+        count += counts;
+    }
+    return count;
+}
+
+/* The leader at `top`, when it has too few sizes for a learning curve, with as many examples as lie
+ * in the middle, by their ratio, of the smallest size and the largest. */
+static bool bend(const struct policy_view *v, size_t top, struct policy_action *action)
+{
+    size_t first = policy_first_rung(v->examples), arm = arm_in_place(v, top, 0);
+    size_t middle = (size_t)lround(sqrt((double)first * (double)top));
+    if (arm == v->arm_count || top < 2 * first || count_sizes(v, arm) >= CURVE_SIZES)
+        return false;
+    size_t rate = best_at(v, arm, top)->rate;
+    bool untried = !find(v, arm, rate, middle);
+    return untried && v->seconds(v->context, arm, middle, 0) <= v->left &&
+           act(action, arm, rate, middle, 0);
+}
+
 bool policy_next(const struct policy_view *v, struct policy_action *action)
 {
     size_t first = policy_first_rung(v->examples), top = first;
@@ -334,6 +416,9 @@ bool policy_next(const struct policy_view *v, struct policy_action *action)
     double allowed = rate_share * (spent.all + v->left) - spent.rates;
     if (vary_rates(v, first, half, allowed, action) || climb(v, &top, action))
         return true;
+    if (repeat(v, top, SEEDS, action) || bend(v, top, action))
+        return true;
     return vary_rates(v, top, 1, INFINITY, action) || use_rest(v, action) ||
-           vary_rates(v, first, v->arm_count, INFINITY, action);
+           vary_rates(v, first, v->arm_count, INFINITY, action) ||
+           repeat(v, top, SEEDS + 1, action);
 }

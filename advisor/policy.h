@@ -10,11 +10,15 @@
  * prior first, as many as a share of the time allows. The better half then tries its neighbouring
  * learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar
  * 2016): four times the examples for the better half of the arms, up to all examples, each time
- * trained from the start with a finished schedule. What is left goes into further learning rates of
- * the winner and arms that had not had their turn, again by their priors. Where there are so few
- * examples that all of them are the small part, screening may take all but the time for rates.
+ * trained from the start with a finished schedule. Where there are so few examples that all of them
+ * are the small part, screening may take all but the time for rates. What is left goes first into
+ * making sure: where the runner-up at the largest size is within chance of the leader, both are
+ * trained once more with another seed; and the leader gets a third size, without which its learning
+ * curve cannot be drawn. Then come further learning rates of the winner, arms that had not had
+ * their turn, again by their priors, and a third seed for what still ties.
  *
- * Arms are compared by the metric at equal size, equal ones by their loss.
+ * Arms are compared by the metric at equal size, equal ones by their loss, as trained with the
+ * first seed: further seeds tell finalists apart in the ranking, and decide nothing before.
  */
 #ifndef ADVISOR_POLICY_H
 #define ADVISOR_POLICY_H
@@ -35,6 +39,7 @@ struct arm_trial {
     size_t arm;
     size_t rate; /* index into the arm's rates; 0 when it has none */
     size_t examples;
+    size_t seed;        /* 0: the study's; n: the n-th one behind it */
     bool done;          /* otherwise it failed, and will not be tried again */
     double metric, nll; /* of a done one; NAN when not known. A higher metric is better */
     double seconds;     /* that it took */
@@ -46,6 +51,7 @@ struct policy_view {
     const struct arm_trial *trials;
     size_t trial_count;
     size_t examples; /* training examples there are */
+    size_t answers;  /* development examples that a metric rests on; 0: not known */
     double left;     /* seconds for trials */
 
     /* Seconds a trial is expected to take; `epochs` 0 is the usual number. */
@@ -55,7 +61,8 @@ struct policy_view {
 
 struct policy_action {
     size_t arm, rate, examples;
-    int epochs; /* 0: the usual number */
+    int epochs;  /* 0: the usual number */
+    size_t seed; /* as in arm_trial */
 };
 
 /* The next trial, or false when nothing that is worth trying fits into the time left. */

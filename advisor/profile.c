@@ -16,7 +16,7 @@
 #include "evaluators/evaluate.h"
 #include "model/tokenizer.h"
 
-static const double probe_seconds = 10; /* the probe gives up then */
+static const double probe_seconds = 30; /* the probe gives up then */
 static const double uneven = 0.85;      /* balance below which accuracy hides the small classes */
 
 struct job {

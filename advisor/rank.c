@@ -8,10 +8,11 @@
 
 #include "advisor/allocate.h"
 #include "advisor/choice.h"
-#include "advisor/compare.h"
+#include "advisor/contest.h"
 #include "advisor/giving_up.h"
 #include "advisor/outlook.h"
 #include "advisor/pace.h"
+#include "advisor/plan.h"
 #include "advisor/policy.h"
 #include "reports/human.h"
 #include "techniques/trainer.h"
@@ -24,10 +25,12 @@ static const double margin = 1.2;
 /* One technique on its way into the ranking. */
 struct candidate {
     const struct technique *technique;
-    const struct trial_record *best; /* NULL: not measured */
-    bool ranked;                     /* measured, and within the limits the user set */
-    size_t place;                    /* among those that are ranked */
-    double training;                 /* model tokens to train; forward and backward count three */
+    const struct trial_record *best; /* the first of `seeds`; NULL: not measured */
+    struct seeds seeds;
+    struct measured metric, low, high; /* mean over the seeds, and its interval */
+    bool ranked;                       /* measured, and within the limits the user set */
+    size_t place;                      /* among those that are ranked */
+    double training;                   /* model tokens to train; forward and backward count three */
     double tokens; /* lifetime cost: those, and the tokens to answer the requests */
     bool meets_target;
     enum standing_status status;
@@ -39,7 +42,7 @@ struct ranking {
     struct candidate *items;
     size_t count;
     struct comparison comparison;
-    const struct prediction **predictions; /* of those that are ranked, by their place */
+    struct answers *answers; /* of those that are ranked, by their place */
     struct standing *standings;
     double *p; /* (ranked, ranked); see compare_pairs */
     size_t ranked;
@@ -62,7 +65,7 @@ sentence(struct ranking *r, const char *format, ...)
 
 /* The budget with which technique number `index`, and those whose turn comes before it, get a
  * result. Those that train come last and get a share of the time to be screened. */
-static void suggest_budget(const struct ranking *r, size_t index, struct text *out)
+static double seconds_for(const struct ranking *r, size_t index)
 {
     double seconds = study_cost(r->study), screening = 0;
     const struct technique *own = r->items[index].technique;
@@ -79,7 +82,12 @@ static void suggest_budget(const struct ranking *r, size_t index, struct text *o
     seconds += screening / policy_screening_share();
     if (!(r->study->seconds_per_answer > 0)) /* only what comes before the first answer is known */
         seconds *= 10;
-    pace_budget(margin * seconds + 1, out);
+    return margin * seconds + 1;
+}
+
+static void suggest_budget(const struct ranking *r, size_t index, struct text *out)
+{
+    pace_budget(seconds_for(r, index), out);
 }
 
 /* What a technique that was not run would take. */
@@ -215,34 +223,41 @@ static const char *remark(struct ranking *r, const struct candidate *c)
         own, c->best->reason);
 }
 
-/* The store keeps no targets, and a metric of texts that is no share of right ones reads them. */
-static void restore_targets(const struct metric *metric, const struct dataset *data,
-                            struct prediction *predictions, size_t count)
+/* The mean over the seeds, and its 95 % interval: as far from the mean as the intervals of the
+ * seeds are on average, since they answered the same examples, and the standard error over the
+ * seeds, whose square is added. */
+static void average(struct ranking *r, struct candidate *c)
 {
-    bool texts = metric->input == INPUT_TEXT || metric->input == INPUT_JSON;
-    for (size_t i = 0; texts && !metric->proportion && i < count; i++)
-        predictions[i].target = data->examples[predictions[i].example].target;
+    const struct metric *metric = r->comparison.metric;
+    double count = (double)c->seeds.count, mean = 0, below = 0, above = 0, variance = 0;
+    c->metric = c->best->metric;
+    c->low = c->best->low;
+    c->high = c->best->high;
+    if (c->seeds.count < 2)
+        return;
+    for (size_t i = 0; i < c->seeds.count; i++)
+        mean += c->seeds.trials[i]->metric.value / count;
+    for (size_t i = 0; i < c->seeds.count; i++) {
+        const struct trial_record *t = c->seeds.trials[i];
+        below += (t->metric.value - t->low.value) / count;
+        above += (t->high.value - t->metric.value) / count;
+        variance += (t->metric.value - mean) * (t->metric.value - mean) / (count - 1);
+    }
+    double error = normal_quantile(0.975) * sqrt(variance / count);
+    double least = strcmp(metric->unit, "coefficient") ? 0 : -1;
+    c->metric = measured(mean);
+    c->low = measured(fmax(mean - hypot(below, error), least));
+    c->high = measured(fmin(mean + hypot(above, error), 1));
 }
 
 /* Gives a measured technique its place in the comparison. */
 static enum status enter(struct ranking *r, struct candidate *c, struct error *err)
 {
-    struct comparison *comparison = &r->comparison;
-    struct prediction *predictions;
-    size_t count;
-    enum status status = trial_predictions_get(r->study->store, c->best->id, SIDE_DEV,
-                                               &r->study->arena, &predictions, &count, err);
+    enum status status =
+        answers_read(r->study, &r->comparison, &c->seeds, &r->answers[r->ranked], err);
     if (status != OK)
         return status;
-    restore_targets(comparison->metric, &r->study->data, predictions, count);
-    if (r->ranked && count != comparison->examples)
-        return error_set(err, FAILED,
-                         "%s: the trials of %s answered %zu development examples and others %zu; "
-                         "begin the study anew with --fresh",
-                         r->study->path, c->technique->name, count, comparison->examples);
-    comparison->examples = count;
     c->place = r->ranked++;
-    r->predictions[c->place] = predictions;
     c->ranked = true;
     c->training = training_tokens(r, c);
     c->tokens = lifetime_tokens(r, c);
@@ -253,11 +268,14 @@ static enum status enter(struct ranking *r, struct candidate *c, struct error *e
 
 static enum status collect_one(struct ranking *r, struct candidate *c, struct error *err)
 {
-    c->best = best_trial(c->technique, r->trials.items, r->trials.count);
+    const struct trials *trials = &r->trials;
+    c->best = best_trial(c->technique, trials->items, trials->count);
     if (!c->best) {
         explain(r, c);
         return OK;
     }
+    c->seeds = trial_seeds(c->best, trials->items, trials->count, &r->study->arena);
+    average(r, c);
     c->note = beyond_limits(r, c);
     if (!c->note)
         return enter(r, c, err);
@@ -275,7 +293,7 @@ static enum status collect(struct ranking *r, struct error *err)
     r->comparison = (struct comparison){.metric = study->evaluator.metric,
                                         .classes = study->data.label_count,
                                         .seed = study->options->seed};
-    r->predictions = arena_alloc(&study->arena, r->count * sizeof *r->predictions + 1);
+    r->answers = arena_alloc(&study->arena, (r->count + 1) * sizeof *r->answers);
     for (size_t i = 0; status == OK && (technique = study_technique(study, i)); i++) {
         r->items[i].technique = technique;
         status = collect_one(r, &r->items[i], err);
@@ -287,13 +305,6 @@ static enum status collect(struct ranking *r, struct error *err)
 }
 
 /* ---- Comparing ------------------------------------------------------------------------------ */
-
-/* p-value of "b is better than a" on the same examples. */
-static double p_better(const struct ranking *r, const struct candidate *a,
-                       const struct candidate *b)
-{
-    return r->p[a->place * r->ranked + b->place];
-}
 
 static bool tie(const struct ranking *r, const struct candidate *a, const struct candidate *b)
 {
@@ -307,13 +318,13 @@ static void compare(struct ranking *r)
     struct arena *arena = &r->study->arena;
     double target = options->target.known ? options->target.value : 1;
     r->standings = arena_zalloc(arena, r->ranked * sizeof *r->standings + 1);
-    compare_all(&r->comparison, r->predictions, r->ranked, target, arena, r->standings);
-    r->p = compare_pairs(&r->comparison, r->predictions, r->ranked, arena);
+    compare_all(&r->comparison, r->answers, r->ranked, target, arena, r->standings);
+    r->p = compare_pairs(&r->comparison, r->answers, r->ranked, arena);
     for (size_t i = 0; i < r->count; i++) {
         struct candidate *c = &r->items[i];
         c->meets_target = c->ranked && options->target.known &&
                           r->standings[c->place].probability_target >= options->confidence &&
-                          c->best->metric.value >= options->target.value;
+                          c->metric.value >= options->target.value;
     }
 }
 
@@ -362,7 +373,7 @@ static const struct candidate *choose(struct ranking *r)
     for (size_t i = 0; i < r->count; i++)
         if (r->items[i].ranked)
             contenders[r->items[i].place] =
-                (struct contender){.metric = r->items[i].best->metric.value,
+                (struct contender){.metric = r->items[i].metric.value,
                                    .tokens = r->items[i].tokens,
                                    .baseline = is_baseline(&r->items[i]),
                                    .stands = stands(&r->items[i]),
@@ -381,7 +392,7 @@ static double place(const struct candidate *c, const struct candidate *chosen)
         return 100;
     if (!c->ranked)
         return c->status == STANDING_NOT_RUN ? -101 : -102;
-    return c->best->metric.value - (stands(c) ? 0 : 50);
+    return c->metric.value - (stands(c) ? 0 : 50);
 }
 
 /* Insertion sort: few items, and equal ones must keep the order of the registry. */
@@ -423,9 +434,10 @@ static struct ranked fill_row(const struct ranking *r, const struct candidate *c
         return out;
     out.setting = t->key.setting;
     out.examples = t->key.examples;
-    out.metric = t->metric;
-    out.low = t->low;
-    out.high = t->high;
+    out.seeds = c->seeds.count;
+    out.metric = c->metric;
+    out.low = c->low;
+    out.high = c->high;
     out.test_metric = t->test_metric;
     out.metrics = t->metrics;
     out.forgetting = t->forgetting;
@@ -450,22 +462,12 @@ static struct ranked fill_row(const struct ranking *r, const struct candidate *c
 
 /* ---- Rules, and what became of them --------------------------------------------------------- */
 
-/* The measured metrics and p-values in the order of the judgements, which is that of r->items. */
-static struct contest contest_of(const struct ranking *r)
+static enum status make_contest(struct ranking *r, struct contest *contest, struct error *err)
 {
-    struct arena *arena = &r->study->arena;
-    struct measured *metrics = arena_zalloc(arena, (r->count + 1) * sizeof *metrics);
-    double *p = arena_alloc(arena, (r->count * r->count + 1) * sizeof *p);
-    for (size_t i = 0; i < r->count; i++) {
-        const struct candidate *a = &r->items[i];
-        if (a->ranked)
-            metrics[i] = a->best->metric;
-        for (size_t k = 0; k < r->count; k++) {
-            const struct candidate *b = &r->items[k];
-            p[i * r->count + k] = a->ranked && b->ranked ? p_better(r, a, b) : 1;
-        }
-    }
-    return (struct contest){metrics, p};
+    bool *takes_part = arena_zalloc(&r->study->arena, r->count * sizeof *takes_part + 1);
+    for (size_t i = 0; i < r->count; i++)
+        takes_part[i] = r->items[i].ranked;
+    return contest_make(r->study, &r->trials, &r->comparison, takes_part, contest, err);
 }
 
 /* The reasons of technique number `which`. */
@@ -502,7 +504,7 @@ static bool on_front(const struct ranking *r, const struct candidate *c)
         double training = c->training, other = o->training;
         double request = o->best->tokens_per_request.value,
                ours = c->best->tokens_per_request.value;
-        double metric = o->best->metric.value, our_metric = c->best->metric.value;
+        double metric = o->metric.value, our_metric = c->metric.value;
         bool as_good = metric >= our_metric && other <= training && request <= ours;
         bool better = metric > our_metric || other < training || request < ours;
         if (as_good && better)
@@ -580,14 +582,17 @@ static void say_chosen(const struct ranking *r, const struct candidate *chosen,
                        struct reasons *reasons)
 {
     const struct candidate *floor = baseline(r);
-    say(reasons, "%s reaches %s %.3f [%.3f, %.3f] on %zu development examples.",
-        chosen->technique->name, r->study->evaluator.metric->name, chosen->best->metric.value,
-        chosen->best->low.value, chosen->best->high.value, r->comparison.examples);
+    const char *with = "";
+    if (chosen->seeds.count > 1)
+        with = arena_printf(reasons->arena, ", as the mean of %zu trainings with different seeds",
+                            chosen->seeds.count);
+    say(reasons, "%s reaches %s %.3f [%.3f, %.3f] on %zu development examples%s.",
+        chosen->technique->name, r->study->evaluator.metric->name, chosen->metric.value,
+        chosen->low.value, chosen->high.value, r->comparison.examples, with);
     say_target(r, chosen, reasons);
     say_ties(r, chosen, reasons);
     if (floor)
-        say(reasons, "Always giving the most frequent answer reaches %.3f.",
-            floor->best->metric.value);
+        say(reasons, "Always giving the most frequent answer reaches %.3f.", floor->metric.value);
 }
 
 /* The first technique besides the baselines that came this far, measured or not; NULL: none. */
@@ -612,7 +617,7 @@ static void say_nothing_chosen(const struct ranking *r, struct reasons *reasons)
             "Nothing measured is better than always giving the most frequent answer%s, "
             "which reaches %s %.3f.",
             limited ? " and within the limits" : "", r->study->evaluator.metric->name,
-            floor ? floor->best->metric.value : 0);
+            floor ? floor->metric.value : 0);
         say_target(r, NULL, reasons);
     } else if (limited) {
         say(reasons, "Every technique that was measured is beyond --max-memory or --max-latency.");
@@ -628,6 +633,34 @@ static void say_nothing_chosen(const struct ranking *r, struct reasons *reasons)
     }
 }
 
+/* When techniques had no turn: with which budget all of them would. It is at least what the note of
+ * each of them asks for. */
+static enum status say_what_is_fair(struct ranking *r, struct reasons *reasons, struct error *err)
+{
+    struct measured fair;
+    double least = 0;
+    size_t waiting = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->items[i].status != STANDING_NOT_RUN)
+            continue;
+        waiting++;
+        least = fmax(least, seconds_for(r, i));
+    }
+    if (!waiting || !(r->study->seconds_per_answer > 0) || reasons->count == MOST_REASONS)
+        return OK;
+    enum status status = plan_fair_budget(r->study, study_cost(r->study), least, &fair, err);
+    if (status != OK || !fair.known)
+        return status;
+    struct text budget = {0};
+    pace_budget(fair.value, &budget);
+    say(reasons,
+        "%zu technique%s had no turn, so this is no fair answer yet; --budget %s is expected to "
+        "be enough for one.",
+        waiting, waiting == 1 ? "" : "s", text_string(&budget));
+    text_release(&budget);
+    return OK;
+}
+
 static enum outcome_status outcome_of(const struct candidate *chosen)
 {
     if (!chosen)
@@ -635,8 +668,8 @@ static enum outcome_status outcome_of(const struct candidate *chosen)
     return chosen->meets_target ? OUTCOME_MEETS_TARGET : OUTCOME_BEST_AVAILABLE;
 }
 
-static void fill_recommendation(struct ranking *r, const struct candidate *chosen,
-                                struct report *report)
+static enum status fill_recommendation(struct ranking *r, const struct candidate *chosen,
+                                       struct report *report, struct error *err)
 {
     struct arena *arena = &r->study->arena;
     struct reasons reasons = {.arena = arena,
@@ -647,8 +680,10 @@ static void fill_recommendation(struct ranking *r, const struct candidate *chose
         say_chosen(r, chosen, &reasons);
     else
         say_nothing_chosen(r, &reasons);
+    enum status status = say_what_is_fair(r, &reasons, err);
     report->reasons = reasons.items;
     report->reason_count = reasons.count;
+    return status;
 }
 
 enum status rank_study(struct study *study, struct report *report, struct error *err)
@@ -658,13 +693,15 @@ enum status rank_study(struct study *study, struct report *report, struct error 
     if (status != OK)
         return status;
     compare(&r);
+    struct contest contest;
     status = give_up(&r, err);
+    if (status == OK)
+        status = make_contest(&r, &contest, err);
     if (status != OK)
         return status;
     const struct candidate *chosen = choose(&r);
     size_t *order = order_of(&r, chosen);
     struct ranked *rows = arena_alloc(&study->arena, r.count * sizeof *rows + 1);
-    struct contest contest = contest_of(&r);
     for (size_t i = 0; i < r.count; i++) {
         rows[i] = fill_row(&r, &r.items[order[i]], (int)i + 1);
         give_reasons(&r, order[i], &contest, &rows[i]);
@@ -673,7 +710,8 @@ enum status rank_study(struct study *study, struct report *report, struct error 
     report->ranking = rows;
     report->ranking_count = r.count;
     fill_pareto(&r, report);
-    fill_recommendation(&r, chosen, report);
-    outlook_fill(study, &r.trials, rows, r.count, report);
-    return OK;
+    status = fill_recommendation(&r, chosen, report, err);
+    if (status == OK)
+        outlook_fill(study, &r.trials, rows, r.count, report);
+    return status;
 }

@@ -7,6 +7,7 @@
 #include "advisor/evidence.h"
 #include "advisor/interrupt.h"
 #include "advisor/output.h"
+#include "advisor/plan.h"
 #include "advisor/rank.h"
 #include "advisor/study.h"
 #include "advisor/study_file.h"
@@ -60,8 +61,49 @@ static enum status save_on_the_way_out(struct study *study, enum status status, 
     return status;
 }
 
+/* ---- --dry-run ------------------------------------------------------------------------------ */
+
+static enum status write_plan(const struct study *study, const struct plan *plan, bool json,
+                              struct error *err)
+{
+    struct text out = {0};
+    if (json)
+        plan_json(study, plan, &out);
+    else
+        plan_text(study, plan, output_style(study->options), &out);
+    enum status status = output_write(study->options, &out, err);
+    text_release(&out);
+    return status;
+}
+
+static enum status dry_run(const struct options *options, struct error *err)
+{
+    struct progress progress;
+    struct study study;
+    struct plan plan;
+    bool json;
+    enum status status = output_text_or_json(options, &json, err);
+    if (status != OK)
+        return error_set(err, USAGE, "--dry-run prints no --format %s; expected text or json",
+                         options->format->name);
+    interrupt_install();
+    progress_open(&progress, options);
+    if ((status = study_open(&study, options, &progress, false, err)) == OK &&
+        (status = study_file_look(&study, err)) == OK &&
+        (status = study_judge(&study, err)) == OK && (status = study_measure(&study, err)) == OK &&
+        (status = plan_make(&study, &plan, err)) == OK) {
+        progress_clear(&progress);
+        status = write_plan(&study, &plan, json, err);
+    }
+    progress_clear(&progress);
+    study_close(&study);
+    return status;
+}
+
 enum status recommend_run(const struct options *options, struct error *err)
 {
+    if (options->dry_run)
+        return dry_run(options, err);
     struct progress progress;
     struct study study;
     struct report report = {0};

@@ -95,15 +95,23 @@ const struct judgement *judgement_find(const struct judgements *judgements,
 /* ---- After measuring --------------------------------------------------------------------------
  */
 
-/* The measured techniques: rows (count) in the order of the judgements, and p[a * count + b], the
- * p-value of "b is better than a" on the same examples. */
+/* How a technique did against another one, on the same examples and trained with equally many. */
+struct bout {
+    bool known;        /* there are such trials */
+    double own, rival; /* their metrics; higher is better */
+    double p;          /* of "the rival is better" */
+    int64_t examples;  /* they were trained with; 0: neither learns from examples */
+};
+
+/* The measured techniques, in the order of the judgements (count); see advisor/contest.h. */
 struct contest {
-    const struct measured *metrics; /* not known: not measured; higher is better */
-    const double *p;
+    const struct measured *metrics; /* (count) not known: not measured */
+    const struct bout *bouts;       /* (count, count) bouts[a * count + b]: a against b */
 };
 
 /* What the measurement says about a rule that fired for item `which`. It is compared with the
- * rivals: the measured techniques that the rule did not fire for, baselines apart.
+ * rivals, the measured techniques that the rule did not fire for, baselines apart: with the one
+ * that did best against it at equal size.
  *
  *   lower    confirmed when a rival is better and chance hardly makes such a difference (p <=
  * 0.05); overridden when no rival has a better metric; otherwise untested raise    the reverse:

@@ -60,10 +60,11 @@ static void note_result(struct study *study, const struct trial_key *key,
                         const struct trial_record *record)
 {
     if (record->metric.known)
-        progress_note(study->progress, "%s: %lld examples, %s %.3f [%.3f, %.3f], %.1f s",
-                      key->technique, (long long)key->examples, record->metric_name,
-                      record->metric.value, record->low.value, record->high.value,
-                      record->trial_seconds.value);
+        progress_note(study->progress, "%s: %lld examples%s, %s %.3f [%.3f, %.3f], %.1f s",
+                      key->technique, (long long)key->examples,
+                      study_replicate(study, key->seed) ? " with another seed" : "",
+                      record->metric_name, record->metric.value, record->low.value,
+                      record->high.value, record->trial_seconds.value);
     else if (study->options->verbose && record->prequential_nll.known)
         progress_note(study->progress, "%s: %s with %lld examples, loss %.4f, %.1f s: %s",
                       key->technique, key->purpose, (long long)key->examples,
@@ -166,7 +167,7 @@ static enum status claim_and_run(struct running *r, const struct setting *settin
 }
 
 enum status run_trial(struct study *study, const struct setting *setting, size_t examples,
-                      const char *purpose, bool may_run, struct trial_record *record,
+                      uint64_t seed, const char *purpose, bool may_run, struct trial_record *record,
                       struct error *err)
 {
     struct text json = {0};
@@ -175,7 +176,7 @@ enum status run_trial(struct study *study, const struct setting *setting, size_t
                               .key = {.technique = setting->technique->name,
                                       .setting = text_string(&json),
                                       .examples = (int64_t)examples,
-                                      .seed = study->options->seed,
+                                      .seed = seed,
                                       .purpose = purpose}};
     enum status status = look_up(study, &running.key, record, err);
     if (status == OK)

@@ -12,7 +12,7 @@
  * itself is settled as failed with its reason, and the status is OK; other statuses concern the
  * study: INTERRUPTED, and FAILED for its file. */
 enum status run_trial(struct study *study, const struct setting *setting, size_t examples,
-                      const char *purpose, bool may_run, struct trial_record *record,
+                      uint64_t seed, const char *purpose, bool may_run, struct trial_record *record,
                       struct error *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "advisor/study.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "advisor/interrupt.h"
@@ -11,9 +12,10 @@
 #include "techniques/prompt.h"
 
 enum {
-    PROBE_HALF = 8,  /* answers in each half of the probe */
-    LEAST_SIDE = 50, /* examples below which an accuracy says little */
-    SIDE_SHARE = 40, /* one trial's answers take at most 1/40 of the budget */
+    PROBE_HALF = 8,   /* answers in each half of the probe */
+    LEAST_TEXTS = 10, /* fewer different ones are refused where most are copies */
+    LEAST_SIDE = 50,  /* examples below which an accuracy says little */
+    SIDE_SHARE = 40,  /* one trial's answers take at most 1/40 of the budget */
     SAVE_SECONDS = 2
 };
 
@@ -51,7 +53,52 @@ enum status study_save_time(struct study *study, bool now, struct error *err)
     return store_add_spent(study->store, unsaved, NULL, err);
 }
 
+/* ---- Seeds ---------------------------------------------------------------------------------- */
+
+static const uint64_t last_seed = INT64_MAX; /* behind it comes 0 */
+
+uint64_t study_seed(const struct study *study, size_t replicate)
+{
+    return (study->options->seed + replicate) & last_seed;
+}
+
+size_t study_replicate(const struct study *study, uint64_t seed)
+{
+    return (size_t)((seed - study->options->seed) & last_seed);
+}
+
 /* ---- Data and model ------------------------------------------------------------------------- */
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+size_t study_different_texts(const struct study *study, size_t count)
+{
+    const char **texts = memory_alloc((count + 1) * sizeof *texts);
+    size_t different = 0;
+    for (size_t i = 0; i < count; i++)
+        texts[i] = study->data.examples[study->split.dev[i]].input;
+    qsort(texts, count, sizeof *texts, compare_texts);
+    for (size_t i = 0; i < count; i++)
+        different += !i || strcmp(texts[i], texts[i - 1]) != 0;
+    free(texts);
+    return different;
+}
+
+/* Copies of a few texts look like evidence and are none. */
+static enum status check_repeats(const struct study *study, struct error *err)
+{
+    size_t count = study->split.dev_count, different = study_different_texts(study, count);
+    if (different >= LEAST_TEXTS || count < 2 * LEAST_TEXTS)
+        return OK; /* a small development side is warned about as it is */
+    return error_set(err, BAD_DATA,
+                     "%s: %zu examples are set aside for development, and they are copies of %zu "
+                     "text%s, on which techniques cannot be told apart; leave the copies out, and "
+                     "add different texts",
+                     study->data.path, count, different, different == 1 ? "" : "s");
+}
 
 /* Every class may be too small to leave training. */
 static enum status check_sides(const struct study *study, struct error *err)
@@ -89,7 +136,9 @@ static enum status load_data(struct study *study, struct error *err)
     struct split_options how = {.seed = options->seed};
     status = split_make(&study->data, options->test_path ? &study->test_data : NULL, &how,
                         &study->split, err);
-    return status == OK ? check_sides(study, err) : status;
+    if (status == OK)
+        status = check_sides(study, err);
+    return status == OK ? check_repeats(study, err) : status;
 }
 
 static enum status load_model(struct study *study, struct error *err)
@@ -291,22 +340,29 @@ static enum status time_answers(struct study *study, struct adapted *adapted, si
     return status;
 }
 
-/* The time of one answer: of a single one where many would take too long, otherwise of the faster
- * of two halves, since a busy machine can only make it look slower. */
+/* The time of one answer: of the faster of two halves, since a busy machine can only make it look
+ * slower. The first answer alone looks slow too, since it finds nothing in the caches and leaves
+ * threads without work: where the halves would take too long by it, more and more answers are timed
+ * until they do not, or the time is up. */
 static enum status time_bare_model(struct study *study, struct adapted *adapted, struct error *err)
 {
     size_t half = study->split.dev_count / 2 < PROBE_HALF ? study->split.dev_count / 2 : PROBE_HALF;
-    double seconds, best;
+    double seconds, best, share = probe_share * study_left(study);
     enum status status = adapted_warm(adapted, err);
     if (status == OK)
         status = time_answers(study, adapted, 0, 1, &best, err);
     if (status != OK)
         return status;
-    bool affordable = 2 * (double)half * best <= probe_share * study_left(study);
+    for (size_t n = 2;
+         n < half && status == OK && 2 * (double)half * best > share && (double)n * best <= share;
+         n *= 2) {
+        status = time_answers(study, adapted, 0, n, &seconds, err);
+        best = status == OK ? fmin(seconds, best) : best;
+    }
+    bool affordable = 2 * (double)half * best <= share;
     for (size_t i = 0; i < 2 && half && affordable && status == OK; i++) {
         status = time_answers(study, adapted, i * half, half, &seconds, err);
-        if (status == OK && seconds < best)
-            best = seconds;
+        best = status == OK ? fmin(seconds, best) : best;
     }
     study->seconds_per_answer = best;
     return status == OUT_OF_TIME ? OK : status;
@@ -340,19 +396,35 @@ static size_t affordable(size_t there_are, double seconds, double seconds_per_an
     return n < there_are ? n : there_are;
 }
 
+bool study_is_sized(const struct study *study)
+{
+    return study->record.created_ms && study->evaluator.dev_count && study->seconds_per_answer > 0;
+}
+
+void study_decide_sides(struct study *study, double budget)
+{
+    const struct split *split = &study->split;
+    double each = study->seconds_per_answer, seconds = budget / SIDE_SHARE;
+    bool known = each > 0; /* otherwise a later run decides, which has time for a probe */
+    study->evaluator.dev_count = known ? affordable(split->dev_count, seconds, each) : 0;
+    study->evaluator.test_count = known ? affordable(split->test_count, seconds, each) : 0;
+}
+
+enum status study_measure(struct study *study, struct error *err)
+{
+    if (study_is_sized(study))
+        return OK;
+    enum status status = probe(study, err);
+    if (status == OK)
+        study_decide_sides(study, study->options->budget_seconds);
+    return status;
+}
+
 enum status study_size(struct study *study, struct error *err)
 {
-    bool resumed = study->record.created_ms && study->evaluator.dev_count;
-    if (resumed && study->seconds_per_answer > 0)
+    if (study_is_sized(study))
         return OK;
     study->worked = true;
-    enum status status = probe(study, err);
-    if (status != OK)
-        return status;
-    double each = study->seconds_per_answer;
-    double seconds = study->options->budget_seconds / SIDE_SHARE;
-    bool known = each > 0; /* otherwise a later run decides, which has time for a probe */
-    study->evaluator.dev_count = known ? affordable(study->split.dev_count, seconds, each) : 0;
-    study->evaluator.test_count = known ? affordable(study->split.test_count, seconds, each) : 0;
-    return study_file_write(study, err);
+    enum status status = study_measure(study, err);
+    return status == OK ? study_file_write(study, err) : status;
 }

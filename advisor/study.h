@@ -80,9 +80,25 @@ double study_prior(const struct study *study, const struct technique *technique)
 /* The work of a technique that learns from `examples` examples of this study. */
 struct workload study_workload(const struct study *study, size_t examples);
 
+/* Different inputs among the first `count` development examples. */
+size_t study_different_texts(const struct study *study, size_t count);
+
 /* Decides how many development and test examples the trials answer, from a probe of the model's
  * speed and the budget, and makes the study file; a resumed study keeps what it had. */
 enum status study_size(struct study *study, struct error *err);
+
+/* Whether an earlier run decided that. */
+bool study_is_sized(const struct study *study);
+
+/* The first half of study_size, which writes nothing: the probe, where there was none before, and
+ * the sizes. And those alone, for another budget, once the speed is known. */
+enum status study_measure(struct study *study, struct error *err);
+void study_decide_sides(struct study *study, double budget);
+
+/* The seed of a trial that repeats others: number 0 is the study's own, number n the n-th behind
+ * it; and the number of a trial's seed. */
+uint64_t study_seed(const struct study *study, size_t replicate);
+size_t study_replicate(const struct study *study, uint64_t seed);
 
 double study_spent(const struct study *study); /* seconds, all runs together */
 double study_left(const struct study *study);  /* of the budget; negative when overrun */

@@ -294,6 +294,15 @@ enum status study_file_open(struct study *study, struct error *err)
     return study->options->fresh ? check_replaceable(study, err) : read_file(study, err);
 }
 
+enum status study_file_look(struct study *study, struct error *err)
+{
+    enum status status;
+    if ((status = identify(study, err)) || (status = locate(study, err)) ||
+        !has_content(study->path))
+        return status;
+    return study->options->fresh ? OK : read_file(study, err);
+}
+
 static void remove_file(const struct study *study)
 {
     static const char *const endings[] = {"", "-wal", "-shm", "-journal"};

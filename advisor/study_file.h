@@ -13,6 +13,10 @@
  * when the place cannot be written or another process works on the study. */
 enum status study_file_open(struct study *study, struct error *err);
 
+/* Finds the study's place and reads the file when there is one, without a lock: for a look that
+ * changes nothing. Creates nothing. */
+enum status study_file_look(struct study *study, struct error *err);
+
 /* Creates the file when there is none (with --fresh in place of the old one) and writes what the
  * study is. */
 enum status study_file_write(struct study *study, struct error *err);

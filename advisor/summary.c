@@ -38,6 +38,12 @@ static void warn_about_sides(const struct study *study, struct warnings *warning
              "the budget was short when the study began, so only %zu of %zu development and %zu of "
              "%zu test examples are answered; a larger --budget with --fresh uses more.",
              dev, split->dev_count, test, split->test_count);
+    size_t different = study_different_texts(study, dev);
+    if (2 * different <= dev)
+        warn(warnings,
+             "the %zu development examples hold only %zu different texts; intervals and ties count "
+             "each copy as evidence, so they claim too much: leave the copies out.",
+             dev, different);
     if (dev < 50)
         warn(warnings, "only %zu development examples: weak evidence, the intervals say how weak.",
              dev);

@@ -17,20 +17,23 @@ static bool fired_for(const struct judgement *j, const struct rule *rule)
     return false;
 }
 
-/* The best of the measured techniques that the rule did not fire for; count when there is none. */
-static size_t best_rival(const struct judgements *judgements, size_t which, const struct rule *rule,
-                         const struct contest *contest)
+/* The bout with the best of the rivals; NULL when there is none. */
+static const struct bout *hardest_bout(const struct judgements *judgements, size_t which,
+                                       const struct rule *rule, const struct contest *contest,
+                                       const char **name)
 {
-    size_t best = judgements->count;
+    const struct bout *hardest = NULL;
     for (size_t i = 0; i < judgements->count; i++) {
         const struct judgement *j = &judgements->items[i];
+        const struct bout *bout = &contest->bouts[which * judgements->count + i];
         bool baseline = !(j->technique->needs & NEEDS_MODEL);
-        if (i == which || !contest->metrics[i].known || baseline || fired_for(j, rule))
+        if (i == which || !bout->known || baseline || fired_for(j, rule) ||
+            (hardest && bout->rival <= hardest->rival))
             continue;
-        if (best == judgements->count || contest->metrics[i].value > contest->metrics[best].value)
-            best = i;
+        hardest = bout;
+        *name = j->technique->name;
     }
-    return best;
+    return hardest;
 }
 
 static enum verdict opposite(enum verdict verdict)
@@ -41,12 +44,11 @@ static enum verdict opposite(enum verdict verdict)
 }
 
 /* Of "it is worse than the best rival". */
-static enum verdict is_worse(size_t which, size_t rival, size_t count,
-                             const struct contest *contest)
+static enum verdict is_worse(const struct bout *bout)
 {
-    if (contest->metrics[which].value >= contest->metrics[rival].value)
+    if (bout->own >= bout->rival)
         return VERDICT_OVERRIDDEN;
-    return contest->p[which * count + rival] <= significance ? VERDICT_CONFIRMED : VERDICT_UNTESTED;
+    return bout->p <= significance ? VERDICT_CONFIRMED : VERDICT_UNTESTED;
 }
 
 enum verdict rules_verdict(const struct judgements *judgements, size_t which,
@@ -61,13 +63,15 @@ enum verdict rules_verdict(const struct judgements *judgements, size_t which,
         *evidence = arena_printf(arena, "measured %.3f", own.value);
         return VERDICT_OVERRIDDEN;
     }
-    size_t rival = best_rival(judgements, which, rule, contest);
-    if (rival == judgements->count)
+    const char *name = "";
+    const struct bout *bout = hardest_bout(judgements, which, rule, contest, &name);
+    if (!bout)
         return VERDICT_UNTESTED;
-    enum verdict verdict = is_worse(which, rival, judgements->count, contest);
-    *evidence =
-        arena_printf(arena, "%.3f against %.3f of %s%s", own.value, contest->metrics[rival].value,
-                     judgements->items[rival].technique->name,
-                     verdict == VERDICT_UNTESTED ? ", too close to tell" : "");
+    enum verdict verdict = is_worse(bout);
+    const char *size = "";
+    if (bout->examples)
+        size = arena_printf(arena, " with %lld examples", (long long)bout->examples);
+    *evidence = arena_printf(arena, "%.3f against %.3f of %s%s%s", bout->own, bout->rival, name,
+                             size, verdict == VERDICT_UNTESTED ? ", too close to tell" : "");
     return rule->effect == EFFECT_LOWER ? verdict : opposite(verdict);
 }

@@ -124,3 +124,14 @@ const char *outcome_status_name(enum outcome_status status)
                                         [OUTCOME_BEATS_NOTHING] = "beats_nothing"};
     return names[status];
 }
+
+void add_seeds(const struct report *report, struct text *out)
+{
+    size_t named = 0;
+    for (size_t i = 0; i < report->ranking_count; i++) {
+        const struct ranked *ranked = &report->ranking[i];
+        if (ranked->seeds > 1)
+            text_printf(out, "%s%s (%zu)", named++ ? ", " : "mean over seeds: ", ranked->technique,
+                        ranked->seeds);
+    }
+}

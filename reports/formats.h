@@ -42,4 +42,7 @@ struct measured ranked_number_of(const struct ranked_number *number, const struc
 void ranked_number_set(const struct ranked_number *number, struct ranked *ranked,
                        struct measured value);
 
+/* Appends "mean over seeds: lora (2), ia3 (2)" if the metric of any technique is one. */
+void add_seeds(const struct report *report, struct text *out);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reports/chart.h"
+#include "reports/formats.h"
 #include "reports/html_parts.h"
 #include "reports/human.h"
 
@@ -176,6 +177,18 @@ static void add_titles(const struct report *report, struct text *out)
 /* ---- Below the table --------------------------------------------------------------------------
  */
 
+static void add_seeds_below(const struct report *report, struct text *out)
+{
+    struct text note = {0};
+    add_seeds(report, &note);
+    if (note.length) {
+        text_add(out, "<p class=\"legend\">");
+        html_user(out, text_string(&note));
+        text_add(out, ".</p>\n");
+    }
+    text_release(&note);
+}
+
 /* The ties of one technique with those below it; each tie is told once, by the one that stands
  * higher. */
 static void add_ties_of(const struct report *report, const struct ranked *ranked, struct text *out)
@@ -273,6 +286,7 @@ void html_ranking(const struct report *report, struct text *out)
                     any_forgetting(report) ? " forgets: rise of the loss on ordinary text, nats "
                                              "for each token."
                                            : "");
+        add_seeds_below(report, out);
         add_ties(report, out);
     } else {
         text_add(out, "<p>Nothing was measured.</p>\n");

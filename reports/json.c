@@ -153,6 +153,7 @@ static void write_ranked(struct writer *w, const struct ranked *ranked)
     write_string(w, "note", ranked->note ? ranked->note : "");
     write_json(w, "setting", ranked->setting);
     write_integer(w, "examples", ranked->examples);
+    write_integer(w, "seeds", (int64_t)ranked->seeds);
     write_measurements(w, ranked, RANKED_METRIC);
     write_strings(w, "tied_with", ranked->tied_with, ranked->tied_count);
     write_measurements(w, ranked, RANKED_PROBABILITY);

@@ -64,6 +64,17 @@ static void add_table(const struct report *report, struct text *out)
     text_add(out, "\n");
 }
 
+static void add_seeds_below(const struct report *report, struct text *out)
+{
+    struct text note = {0};
+    add_seeds(report, &note);
+    if (note.length) {
+        markdown_add(out, text_string(&note));
+        text_add(out, "\n\n");
+    }
+    text_release(&note);
+}
+
 static void add_warnings(const struct report *report, struct text *out)
 {
     for (size_t i = 0; i < report->warning_count; i++) {
@@ -115,6 +126,7 @@ void write_markdown_report(const struct report *report, struct report_style styl
     }
     text_add(out, report->reason_count ? "\n\n" : "");
     add_table(report, out);
+    add_seeds_below(report, out);
     add_outlook(report, out);
     add_warnings(report, out);
     add_facts(report, out);

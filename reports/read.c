@@ -311,6 +311,7 @@ static void read_ranked(struct reader *r, const json_t *object, struct ranked *r
     ranked->note = take_string(r, object, "note");
     ranked->setting = take_setting(r, object, "setting");
     ranked->examples = take_integer(r, object, "examples");
+    ranked->seeds = take_size(r, object, "seeds");
     read_measurements(r, object, ranked);
     ranked->tied_with = take_strings(r, object, "tied_with", &ranked->tied_count);
     ranked->metrics = take_numbers(r, object, "metrics");

@@ -72,6 +72,9 @@ struct ranked {
     const char *note;                  /* one sentence about the status, or "" */
     const char *setting;               /* JSON object */
     int64_t examples;                  /* training examples used */
+    size_t seeds;                      /* trainings that differ in their seed alone, and over which
+                                          the metric is a mean; 0: not measured. Tested and exported
+                                          is the first of them */
     struct measured metric, low, high; /* development split; interval at 95 % */
     struct measured test_metric;
     const char *metrics; /* JSON object: all metrics of the task, development split; or NULL */

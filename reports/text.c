@@ -179,6 +179,9 @@ static void add_notes_below(const struct page *page)
         return;
     text_printf(&note, "%s: on %zu development examples, with its 95 %% interval; ", report->metric,
                 report->dev_used);
+    size_t before = note.length;
+    add_seeds(report, &note);
+    text_add(&note, note.length > before ? "; " : "");
     if (any_tested(report))
         text_printf(&note, "test: on %zu examples looked at once; ", report->test_used);
     text_add(&note, "request: time for one; params: trained; =: these examples cannot tell it from "

@@ -35,11 +35,16 @@ static const struct hyperparameter hyperparameters[] = {
 /* Parameters: mean and inverse deviation of each feature, weights (labels, n_embd), biases. */
 enum { MEAN, SCALE, WEIGHT, BIAS };
 
+/* Scores that are held at once: a hundred labels of ten thousand examples, and less of both where
+ * they are more. */
+enum { MOST_SCORES = 1 << 20 };
+
 struct fit {
     int examples, width, labels;
     real *features; /* (examples, width), standardised */
     const struct example *const *rows;
-    real *scores;          /* (examples, labels) */
+    int block;             /* examples whose scores are held at once */
+    real *scores;          /* (block, labels) */
     real *gradient;        /* (labels, width + 1), the bias last */
     real *current, *ahead; /* the same shape: the iterate, and where the gradient is taken */
     double l2;
@@ -94,25 +99,41 @@ static void log_softmax(real *scores, int labels)
         scores[l] = (real)((double)scores[l] - peak - log(sum));
 }
 
-/* The gradient of the objective at `ahead`. */
-static void take_gradient(struct fit *fit)
+/* Adds what examples `from` .. `from + count - 1` contribute to the gradient. */
+static void add_gradient(struct fit *fit, int from, int count)
 {
     int row_length = fit->width + 1;
-    score_rows(fit->features, fit->examples, fit->width, fit->ahead, fit->labels, fit->scores);
-    memset(fit->gradient, 0, (size_t)(fit->labels * row_length) * sizeof(real));
-    for (int r = 0; r < fit->examples; r++) {
+    const real *features = fit->features + (size_t)from * (size_t)fit->width;
+    score_rows(features, count, fit->width, fit->ahead, fit->labels, fit->scores);
+    for (int r = 0; r < count; r++) {
         real *row = fit->scores + (size_t)r * (size_t)fit->labels;
         log_softmax(row, fit->labels);
         for (int l = 0; l < fit->labels; l++) {
-            row[l] = (real)((exp((double)row[l]) - (l == fit->rows[r]->label)) / fit->examples);
+            bool right = l == fit->rows[from + r]->label;
+            row[l] = (real)((exp((double)row[l]) - right) / fit->examples);
             fit->gradient[l * row_length + fit->width] += row[l];
         }
     }
-    blas_gemm(TRANSPOSED, AS_IS, fit->labels, fit->width, fit->examples, 1, fit->scores,
-              fit->labels, fit->features, fit->width, 1, fit->gradient, row_length);
+    blas_gemm(TRANSPOSED, AS_IS, fit->labels, fit->width, count, 1, fit->scores, fit->labels,
+              features, fit->width, 1, fit->gradient, row_length);
+}
+
+/* The gradient of the objective at `ahead`. */
+static enum status take_gradient(struct fit *fit, const struct deadline *deadline,
+                                 struct error *err)
+{
+    int row_length = fit->width + 1;
+    enum status status = OK;
+    memset(fit->gradient, 0, (size_t)fit->labels * (size_t)row_length * sizeof(real));
+    for (int from = 0; from < fit->examples && status == OK; from += fit->block) {
+        int left = fit->examples - from;
+        add_gradient(fit, from, left < fit->block ? left : fit->block);
+        status = deadline_check(deadline, err);
+    }
     for (int l = 0; l < fit->labels; l++)
         blas_axpy(fit->width, (real)fit->l2, fit->ahead + l * row_length,
                   fit->gradient + l * row_length);
+    return status;
 }
 
 /* Largest eigenvalue of X^T X / n by power iteration: the curvature is at most half of it. */
@@ -135,31 +156,47 @@ static double largest_eigenvalue(const struct fit *fit, struct arena *arena)
     return norm;
 }
 
-static void descend(struct fit *fit, int steps, struct arena *arena)
+/* One step of accelerated descent; whether it moved. */
+static bool step_down(struct fit *fit, double step, double *momentum, real *previous)
 {
     size_t size = (size_t)fit->labels * (size_t)(fit->width + 1);
-    double step = 1 / (0.55 * (largest_eigenvalue(fit, arena) + 1) + fit->l2);
-    real *previous = arena_zalloc(arena, size * sizeof *previous);
-    double momentum = 1;
-    for (int i = 0; i < steps; i++) {
-        take_gradient(fit);
-        double next = (1 + sqrt(1 + 4 * momentum * momentum)) / 2, uphill = 0, moved = 0;
-        memcpy(previous, fit->current, size * sizeof *previous);
-        for (size_t k = 0; k < size; k++) {
-            fit->current[k] = (real)((double)fit->ahead[k] - step * (double)fit->gradient[k]);
-            double change = (double)(fit->current[k] - previous[k]);
-            uphill += (double)fit->gradient[k] * change;
-            moved += change * change;
-        }
-        if (uphill > 0) /* the momentum points the wrong way: begin anew */
-            next = momentum = 1;
-        for (size_t k = 0; k < size; k++)
-            fit->ahead[k] = (real)((double)fit->current[k] +
-                                   (momentum - 1) / next * (double)(fit->current[k] - previous[k]));
-        momentum = next;
-        if (moved < 1e-12)
-            break;
+    double next = (1 + sqrt(1 + 4 * *momentum * *momentum)) / 2, uphill = 0, moved = 0;
+    memcpy(previous, fit->current, size * sizeof *previous);
+    for (size_t k = 0; k < size; k++) {
+        fit->current[k] = (real)((double)fit->ahead[k] - step * (double)fit->gradient[k]);
+        double change = (double)(fit->current[k] - previous[k]);
+        uphill += (double)fit->gradient[k] * change;
+        moved += change * change;
     }
+    if (uphill > 0) /* the momentum points the wrong way: begin anew */
+        next = *momentum = 1;
+    for (size_t k = 0; k < size; k++)
+        fit->ahead[k] = (real)((double)fit->current[k] +
+                               (*momentum - 1) / next * (double)(fit->current[k] - previous[k]));
+    *momentum = next;
+    return moved >= 1e-12;
+}
+
+static enum status descend(struct fit *fit, int steps, struct arena *arena,
+                           const struct deadline *deadline, struct error *err)
+{
+    size_t size = (size_t)fit->labels * (size_t)(fit->width + 1);
+    double step = 1 / (0.55 * (largest_eigenvalue(fit, arena) + 1) + fit->l2), momentum = 1;
+    real *previous = arena_zalloc(arena, size * sizeof *previous);
+    bool moving = true;
+    enum status status = OK;
+    for (int i = 0; i < steps && moving && status == OK; i++) {
+        status = take_gradient(fit, deadline, err);
+        moving = status == OK && step_down(fit, step, &momentum, previous);
+    }
+    return status;
+}
+
+/* Examples whose scores are held at once. */
+static size_t block_of(size_t examples, size_t labels)
+{
+    size_t most = labels < MOST_SCORES ? MOST_SCORES / labels : 1;
+    return examples < most ? examples : most;
 }
 
 static enum status fit_head(struct adapted *adapted, const struct material *material,
@@ -171,13 +208,14 @@ static enum status fit_head(struct adapted *adapted, const struct material *mate
     const struct example **rows = arena_alloc(&arena, material->count * sizeof *rows);
     for (size_t i = 0; i < material->count; i++)
         rows[i] = &material->data->examples[material->rows[i]];
-    size_t bytes = labels * (width + 1) * sizeof(real);
+    size_t bytes = labels * (width + 1) * sizeof(real), block = block_of(material->count, labels);
     struct fit fit = {.examples = (int)material->count,
                       .width = (int)width,
                       .labels = (int)labels,
                       .features = arena_alloc(&arena, material->count * width * sizeof(real)),
                       .rows = rows,
-                      .scores = arena_alloc(&arena, material->count * labels * sizeof(real)),
+                      .block = (int)block,
+                      .scores = arena_alloc(&arena, block * labels * sizeof(real)),
                       .gradient = arena_alloc(&arena, bytes),
                       .current = arena_zalloc(&arena, bytes),
                       .ahead = arena_zalloc(&arena, bytes),
@@ -188,7 +226,8 @@ static enum status fit_head(struct adapted *adapted, const struct material *mate
         real *mean = adapted_parameter(adapted, MEAN), *scale = adapted_parameter(adapted, SCALE);
         measure_features(&fit, mean, scale);
         standardise(fit.features, fit.examples, fit.width, mean, scale);
-        descend(&fit, setting_integer(&adapted->setting, "max_iter"), &arena);
+        status =
+            descend(&fit, setting_integer(&adapted->setting, "max_iter"), &arena, deadline, err);
         memcpy(adapted_parameter(adapted, WEIGHT), fit.current, bytes);
     }
     arena_release(&arena);
@@ -254,7 +293,11 @@ static void predict(const struct setting *setting, const struct workload *worklo
 {
     (void)setting;
     size_t width = (size_t)workload->model->n_embd;
-    cost->trainable_parameters = 2 * width + workload->labels * (width + 1);
+    size_t classifier = workload->labels * (width + 1), examples = workload->examples;
+    size_t scores = workload->labels ? block_of(examples, workload->labels) * workload->labels : 0;
+    cost->trainable_parameters = 2 * width + classifier;
+    /* Features, scores, gradient and three iterates. */
+    cost->memory_bytes = (examples * width + scores + 4 * classifier) * sizeof(real);
 }
 
 const struct technique linear_probe = {

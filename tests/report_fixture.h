@@ -232,6 +232,7 @@ static inline void made_row(struct made_study *s, size_t i)
     row->note = s->hostile ? made_script : "";
     row->setting = m->setting;
     row->examples = 512;
+    row->seeds = 1;
     row->tied_with = i < 3 ? ties[i] : NULL;
     row->tied_count = i < 3 ? 2 : 0;
     row->probability_best = measured(i < 3 ? 0.36 - 0.05 * (double)i : 0);

@@ -32,6 +32,7 @@ struct world {
     struct truth truths[MOST_ARMS];
     size_t count, examples;
     double budget, spent, answer_seconds;
+    size_t answers;
     struct arm_trial trials[MOST_TRIALS];
     size_t trial_count;
     double noise; /* of the measured metric */
@@ -70,6 +71,7 @@ static struct policy_view view_of(const struct world *w)
                                 .trials = w->trials,
                                 .trial_count = w->trial_count,
                                 .examples = w->examples,
+                                .answers = w->answers,
                                 .left = w->budget - w->spent,
                                 .seconds = seconds,
                                 .context = w};
@@ -90,11 +92,12 @@ static bool step(struct world *w)
     assert_true(took <= w->budget - w->spent + 1e-9); /* never beyond the budget */
     for (size_t i = 0; i < w->trial_count; i++)       /* nothing twice */
         assert_false(w->trials[i].arm == action.arm && w->trials[i].rate == action.rate &&
-                     w->trials[i].examples == action.examples);
+                     w->trials[i].examples == action.examples && w->trials[i].seed == action.seed);
     assert_true(w->trial_count < MOST_TRIALS);
     w->trials[w->trial_count++] = (struct arm_trial){.arm = action.arm,
                                                      .rate = action.rate,
                                                      .examples = action.examples,
+                                                     .seed = action.seed,
                                                      .done = !truth->fails,
                                                      .metric = metric,
                                                      .nll = 1 - metric,
@@ -264,6 +267,105 @@ static void test_an_arm_without_steps_reads_less(void **state)
 
 /* An arm that answers slowly waits until the others had their share, unless much is expected of it.
  */
+/* ---- Making sure ---------------------------------------------------------------------------- */
+
+static size_t count_of(const struct world *w, size_t arm, size_t examples, size_t seed)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < w->trial_count; i++)
+        count += w->trials[i].arm == arm && w->trials[i].examples == examples &&
+                 w->trials[i].seed == seed;
+    return count;
+}
+
+/* Two arms that are far ahead of a third one, and differ by `gap`. */
+static struct world duel(size_t examples, double gap)
+{
+    struct world w = {.examples = examples,
+                      .answer_seconds = 1,
+                      .budget = 1e6,
+                      .answers = 200,
+                      .random = random_stream(7, "duel", 0)};
+    for (size_t i = 0; i < 3; i++)
+        add(&w, true,
+            (struct truth){.top = i == 2 ? 0.3 : 0.8 - gap * (double)i,
+                           .best_rate = 1,
+                           .seconds_per_example = 0.1},
+            0);
+    return w;
+}
+
+/* Finalists that tie are trained again, all with as many examples as there are. */
+static void test_ties_get_seeds(void **state)
+{
+    (void)state;
+    struct world w = duel(2048, 0.02);
+    run(&w);
+    for (size_t seed = 1; seed < 3; seed++) {
+        assert_int_equal(count_of(&w, 0, 2048, seed), 1);
+        assert_int_equal(count_of(&w, 1, 2048, seed), 1);
+        assert_int_equal(count_of(&w, 2, 2048, seed), 0);
+        assert_int_equal(count_of(&w, 0, 64, seed), 0);
+    }
+    size_t second = 0, further = 0;
+    for (size_t i = 0; i < w.trial_count; i++) { /* before further rates of the winner */
+        if (w.trials[i].seed == 1)
+            second = i;
+        if (w.trials[i].examples == 2048 && w.trials[i].rate != 1 && !further)
+            further = i;
+    }
+    assert_true(second && further && second < further);
+    w = duel(2048, 0.15); /* 0.8 against 0.65 on 200 examples is no tie */
+    run(&w);
+    assert_int_equal(count_of(&w, 0, 2048, 1), 0);
+    w = duel(2048, 0.02);
+    w.answers = 20000; /* and neither is this */
+    run(&w);
+    assert_int_equal(count_of(&w, 0, 2048, 1), 0);
+}
+
+/* The winner has three sizes or more whenever there is time for them. */
+static void test_three_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t examples, middle; /* 0: no third size */
+    } cases[] = {{363, 152}, {128, 91}, {511, 181}, {127, 0}, {64, 0}, {20, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = duel(cases[i].examples, 0.15);
+        size_t others = 0;
+        run(&w);
+        for (size_t k = 0; k < w.trial_count; k++)
+            others += w.trials[k].examples != cases[i].examples && w.trials[k].examples != 64;
+        assert_int_equal(others, cases[i].middle ? 1 : 0);
+        if (cases[i].middle)
+            assert_int_equal(count_of(&w, 0, cases[i].middle, 0), 1);
+    }
+    struct world w = duel(1024, 0.15); /* 64, 256, 1024 */
+    run(&w);
+    for (size_t k = 0; k < w.trial_count; k++)
+        assert_true(w.trials[k].examples == 64 || w.trials[k].examples == 256 ||
+                    w.trials[k].examples == 1024);
+}
+
+/* Seeds decide nothing before the end: what follows is as without them. */
+static void test_seeds_do_not_promote(void **state)
+{
+    (void)state;
+    struct world w = duel(2048, 0.02);
+    struct policy_action plain, lucky;
+    for (size_t i = 0; i < 4; i++)
+        assert_true(step(&w));
+    struct policy_view view = view_of(&w);
+    assert_true(policy_next(&view, &plain));
+    w.trials[w.trial_count++] = (struct arm_trial){
+        .arm = 2, .rate = 1, .examples = 64, .seed = 1, .done = true, .metric = 1, .seconds = 0};
+    view = view_of(&w);
+    assert_true(policy_next(&view, &lucky));
+    assert_true(plain.arm == lucky.arm && plain.rate == lucky.rate &&
+                plain.examples == lucky.examples && plain.seed == lucky.seed);
+}
+
 static void test_slow_answers_wait(void **state)
 {
     (void)state;
@@ -393,6 +495,9 @@ int main(void)
         cmocka_unit_test(test_small_budgets),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_an_arm_without_steps_reads_less),
+        cmocka_unit_test(test_ties_get_seeds),
+        cmocka_unit_test(test_three_sizes),
+        cmocka_unit_test(test_seeds_do_not_promote),
         cmocka_unit_test(test_slow_answers_wait),
         cmocka_unit_test(test_the_rest_goes_by_prior),
         cmocka_unit_test(test_one_size_is_screened),

@@ -75,6 +75,7 @@ struct play {
     const char *failed;        /* a reason instead of a result */
     const char *interrupted;   /* likewise */
     bool untested;
+    uint64_t seed;
     int (*answer)(int example); /* answers of its own instead of `first` and `right` */
 };
 
@@ -128,6 +129,7 @@ static void add(struct made_up *m, struct play play)
     struct trial_key key = {.technique = play.technique,
                             .setting = play.setting ? play.setting : text_string(&json),
                             .examples = play.examples,
+                            .seed = play.seed,
                             .purpose = PURPOSE_RUNG};
     desk_must(trial_plan(store, &key, &id, &m->err), &m->err);
     desk_must(trial_claim(store, id, &claim, &m->err), &m->err);
@@ -785,6 +787,105 @@ static void test_best_trial(void **state)
     end(&m);
 }
 
+/* ---- Several seeds -------------------------------------------------------------------------- */
+
+/* The metric is the mean over the seeds, its interval wider where they differ, and the best setting
+ * the one with the best mean; what is tested is the first seed. */
+static void test_seeds(void **state)
+{
+    (void)state;
+    struct made_up m;
+    begin(&m, "--techniques majority,lora,ia3");
+    add(&m, (struct play){.technique = "majority", .examples = 500, .right = 70});
+    static const int lora[] = {120, 140}, ia3[] = {130, 130, 130};
+    for (size_t i = 0; i < 2; i++)
+        add(&m,
+            (struct play){
+                .technique = "lora", .examples = 500, .right = lora[i], .tokens = 40, .seed = i});
+    add(&m, (struct play){.technique = "lora",
+                          .setting = "{\"learning_rate\":0.01}",
+                          .examples = 500,
+                          .right = 129, /* less than the mean, more than the first seed */
+                          .tokens = 40});
+    for (size_t i = 0; i < 3; i++)
+        add(&m, (struct play){
+                    .technique = "ia3", .examples = 500, .right = ia3[i], .tokens = 40, .seed = i});
+    rank(&m);
+    const struct ranked *wide = row(&m, "lora"), *narrow = row(&m, "ia3");
+    assert_int_equal(wide->seeds, 2);
+    assert_int_equal(narrow->seeds, 3);
+    assert_int_equal(row(&m, "majority")->seeds, 1);
+    assert_float_equal(wide->metric.value, 0.65, 1e-6);
+    assert_float_equal(narrow->metric.value, 0.65, 1e-6);
+    /* 0.01 of the examples; over the seeds 1.96 * 0.0707 / sqrt(2) */
+    assert_float_equal(wide->metric.value - wide->low.value, hypot(0.01, 0.0979982), 1e-6);
+    assert_float_equal(wide->high.value - wide->metric.value, hypot(0.01, 0.0979982), 1e-6);
+    assert_float_equal(narrow->metric.value - narrow->low.value, 0.01, 1e-6);
+    assert_int_equal(wide->tied_count, 1);
+    reasons_say(&m, "as the mean of");
+    assert_true(wide->probability_best.value > 0.3 && wide->probability_best.value < 0.7);
+    end(&m);
+}
+
+/* One lucky seed of two is no proof: drawing the seeds too keeps both in the race. */
+static void test_a_lucky_seed(void **state)
+{
+    (void)state;
+    struct made_up m;
+    begin(&m, "--techniques majority,lora,ia3");
+    add(&m, (struct play){.technique = "majority", .examples = 500, .right = 70});
+    add(&m, (struct play){.technique = "lora", .examples = 500, .right = 150, .tokens = 40});
+    add(&m, (struct play){.technique = "ia3", .examples = 500, .right = 125, .tokens = 40});
+    rank(&m);
+    assert_int_equal(row(&m, "lora")->tied_count, 0); /* 25 examples, one way */
+    m.report = (struct report){0};
+    add(&m,
+        (struct play){.technique = "lora", .examples = 500, .right = 110, .tokens = 40, .seed = 1});
+    rank(&m);
+    assert_int_equal(row(&m, "lora")->tied_count, 1);
+    end(&m);
+}
+
+/* ---- Rules at equal size -------------------------------------------------------------------- */
+
+/* What a technique reached with all examples says nothing about another one that had 64. */
+static void test_rules_at_equal_size(void **state)
+{
+    (void)state;
+    struct made_up m;
+    char rules[BENCH_PATH];
+    struct facts facts = {0};
+    begin(&m, "--techniques majority,zero_shot,lora,ia3,adapter");
+    struct study *study = &m.desk.study;
+    snprintf(rules, sizeof rules, "%s/rules.csv", m.bench.folder);
+    bench_write(rules, "rule,condition,techniques,effect,strength,reason,source\n"
+                       "X1,1,adapter,lower,1,Text.,me\n");
+    add(&m, (struct play){.technique = "zero_shot", .examples = 500, .right = 60, .tokens = 40});
+    add(&m, (struct play){.technique = "lora", .examples = 64, .right = 90, .tokens = 40});
+    add(&m, (struct play){.technique = "lora", .examples = 500, .right = 160, .tokens = 40});
+    add(&m, (struct play){.technique = "ia3", .examples = 500, .right = 170, .tokens = 40});
+    add(&m, (struct play){.technique = "adapter", .examples = 64, .right = 100, .tokens = 40});
+    desk_must(rules_open(&study->rules, rules, &m.err), &m.err);
+    desk_must(rules_judge(study->rules, &facts, NULL, m.desk.options.techniques,
+                          m.desk.options.technique_count, &study->arena, &study->judgements,
+                          &m.err),
+              &m.err);
+    rank(&m);
+    const struct ranked *adapter = row(&m, "adapter");
+    bool found = false;
+    for (size_t i = 0; i < adapter->reason_count; i++) {
+        if (strcmp(adapter->reasons[i].rule, "X1") != 0)
+            continue;
+        found = true;
+        assert_int_equal(adapter->reasons[i].verdict, VERDICT_OVERRIDDEN);
+        assert_string_equal(adapter->reasons[i].evidence,
+                            "0.500 against 0.450 of lora with 64 examples");
+    }
+    assert_true(found);
+    rules_free(study->rules);
+    end(&m);
+}
+
 /* Another run of the ranking over the same store. */
 static void test_the_same_again(void **state)
 {
@@ -853,6 +954,9 @@ int main(void)
         cmocka_unit_test(test_remarks),
         cmocka_unit_test(test_unsuitable_data),
         cmocka_unit_test(test_best_trial),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_a_lucky_seed),
+        cmocka_unit_test(test_rules_at_equal_size),
         cmocka_unit_test(test_the_same_again),
         cmocka_unit_test(test_different_examples),
     };

@@ -368,6 +368,34 @@ static void test_text_is_as_agreed(void **state)
     }
 }
 
+/* A metric over several seeds is said to be one in every format for people. */
+static void test_seeds_are_told(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"text", "markdown", "html"};
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        struct report report = whole_report();
+        struct ranked rows[16];
+        struct text before = written(&report, formats[i], 80, false);
+        assert_null(strstr(text_string(&before), "mean over seeds"));
+        assert_in_range(report.ranking_count, 2, 16);
+        memcpy(rows, report.ranking, report.ranking_count * sizeof *rows);
+        rows[0].seeds = 3;
+        rows[1].seeds = 2;
+        report.ranking = rows;
+        struct text out = written(&report, formats[i], 200, false);
+        struct text expected = {0};
+        bool escaped = !strcmp(formats[i], "markdown");
+        text_printf(&expected, "mean over seeds: %s (3), ", rows[0].technique);
+        if (!strstr(text_string(&out), text_string(&expected)) && !escaped)
+            fail_msg("%s: %s", formats[i], text_string(&out));
+        assert_non_null(strstr(text_string(&out), "mean over seeds: "));
+        text_release(&expected);
+        text_release(&out);
+        text_release(&before);
+    }
+}
+
 static void test_text_fits_any_width(void **state)
 {
     (void)state;
@@ -620,7 +648,8 @@ static void check_keys(json_t *object, const char *expected)
 }
 
 static const char RANKED_KEYS[] =
-    "rank technique family status note setting examples metric low high test_metric tied_with "
+    "rank technique family status note setting examples seeds metric low high test_metric "
+    "tied_with "
     "probability_best probability_meets_target trial_seconds train_seconds tokens_per_request "
     "latency_ms training_tokens trainable_parameters peak_memory_bytes artifact_bytes forgetting "
     "metrics forecast reasons";
@@ -933,6 +962,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_is_as_agreed),
+        cmocka_unit_test(test_seeds_are_told),
         cmocka_unit_test(test_text_fits_any_width),
         cmocka_unit_test(test_color_only_when_asked),
         cmocka_unit_test(test_trial_in_each_format),

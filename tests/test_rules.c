@@ -556,27 +556,28 @@ static void check_verdict(const struct judged *j, size_t row)
     size_t own = (size_t)(of(j, "lora") - j->judgements.items);
     size_t rival = (size_t)(of(j, "ia3") - j->judgements.items);
     struct measured *metrics = test_calloc(count, sizeof *metrics);
-    double *p = test_calloc(count * count, sizeof *p);
+    struct bout *bouts = test_calloc(count * count, sizeof *bouts);
     const char *evidence;
-    for (size_t i = 0; i < count * count; i++)
-        p[i] = 1;
     struct arena arena;
     arena_init(&arena, NULL);
     if (isfinite(verdicts[row].own))
         metrics[own] = measured(verdicts[row].own);
-    if (isfinite(verdicts[row].rival))
-        metrics[rival] = measured(verdicts[row].rival);
+    bouts[own * count + rival] =
+        (struct bout){isfinite(verdicts[row].rival), verdicts[row].own, verdicts[row].rival,
+                      verdicts[row].p_rival_better, 64};
     /* A baseline is no rival. */
-    metrics[of(j, "majority") - j->judgements.items] = measured(0.99);
-    p[own * count + rival] = verdicts[row].p_rival_better;
+    bouts[own * count + (size_t)(of(j, "majority") - j->judgements.items)] =
+        (struct bout){true, verdicts[row].own, 0.99, 0.01, 64};
     struct rule rule = *of(j, "lora")->fired[0].rule;
     rule.effect = verdicts[row].effect;
-    struct contest contest = {metrics, p};
+    struct contest contest = {metrics, bouts};
     enum verdict found = rules_verdict(&j->judgements, own, &rule, &contest, &arena, &evidence);
     if (found != verdicts[row].verdict)
         fail_msg("row %zu: %s (%s)", row, verdict_name(found), evidence);
+    assert_true(found == VERDICT_UNTESTED || rule.effect == EFFECT_EXCLUDE ||
+                strstr(evidence, " of ia3 with 64 examples"));
     arena_release(&arena);
-    test_free(p);
+    test_free(bouts);
     test_free(metrics);
 }
 

@@ -138,10 +138,16 @@ void replay_end(struct rerun *r)
 
 /* ---- Running trials -------------------------------------------------------------------------- */
 
+static const struct recorded *trial_of_seed(const struct rerun *r, size_t offer, size_t rate,
+                                            size_t size, size_t seed, bool *substitute)
+{
+    return question_trial(r->q, offer, rate, size, (size_t)r->number + seed, substitute);
+}
+
 static const struct recorded *trial_of(const struct rerun *r, size_t offer, size_t rate,
                                        size_t size, bool *substitute)
 {
-    return question_trial(r->q, offer, rate, size, (size_t)r->number, substitute);
+    return trial_of_seed(r, offer, rate, size, 0, substitute);
 }
 
 /* The size a rung of the policy stands for; size_count when it stands for none. */
@@ -177,6 +183,7 @@ static void note(struct rerun *r, const struct run *run)
     r->trials[r->trial_count++] = (struct arm_trial){.arm = run->offer,
                                                      .rate = run->rate,
                                                      .examples = rung_of(run->size),
+                                                     .seed = run->seed,
                                                      .done = true,
                                                      .metric = replay_dev(r, row),
                                                      .nll = row->dev_nll,
@@ -203,11 +210,12 @@ static bool was_run(const struct rerun *r, const struct recorded *row)
     return false;
 }
 
-/* Runs a trial. False when the budget ends before it. */
-static bool run_trial(struct rerun *r, size_t offer, size_t rate, size_t size)
+/* Runs a trial; `seed` as in policy_action. False when the budget ends before it. */
+static bool run_seed(struct rerun *r, size_t offer, size_t rate, size_t size, size_t seed)
 {
     bool substitute = false;
-    struct run run = {.row = trial_of(r, offer, rate, size, &substitute),
+    struct run run = {.row = trial_of_seed(r, offer, rate, size, seed, &substitute),
+                      .seed = seed,
                       .offer = offer,
                       .rate = rate,
                       .size = size};
@@ -215,7 +223,7 @@ static bool run_trial(struct rerun *r, size_t offer, size_t rate, size_t size)
         return false;
     if (was_run(r, run.row)) { /* as if it had failed, at no cost */
         r->trials[r->trial_count++] =
-            (struct arm_trial){.arm = offer, .rate = rate, .examples = rung_of(size)};
+            (struct arm_trial){.arm = offer, .rate = rate, .examples = rung_of(size), .seed = seed};
         r->refused++;
         return true;
     }
@@ -229,6 +237,11 @@ static bool run_trial(struct rerun *r, size_t offer, size_t rate, size_t size)
     r->substitutes += substitute;
     note(r, &run);
     return true;
+}
+
+static bool run_trial(struct rerun *r, size_t offer, size_t rate, size_t size)
+{
+    return run_seed(r, offer, rate, size, 0);
 }
 
 /* ---- Choosing -------------------------------------------------------------------------------- */
@@ -250,7 +263,16 @@ static double *compare(struct rerun *r, const struct recorded *const *rows, size
     return p;
 }
 
-/* Among the best trials of all techniques. */
+static double mean_over_seeds(struct rerun *r, const struct trial_record *best)
+{
+    struct seeds seeds = trial_seeds(best, r->records, r->run_count, &r->arena);
+    double sum = 0;
+    for (size_t i = 0; i < seeds.count; i++)
+        sum += seeds.trials[i]->metric.value;
+    return sum / (double)seeds.count;
+}
+
+/* Among the best trials of all techniques. Their p-values are those of the first seeds. */
 static void choose(struct rerun *r)
 {
     struct contender contenders[MOST_ARMS];
@@ -262,7 +284,7 @@ static void choose(struct rerun *r)
         if (!best)
             continue;
         rows[count] = r->runs[best - r->records].row;
-        contenders[count++] = (struct contender){.metric = best->metric.value,
+        contenders[count++] = (struct contender){.metric = mean_over_seeds(r, best),
                                                  .tokens = lifetime(r->runs[best - r->records].row),
                                                  .baseline = !strcmp(technique->family, "baseline"),
                                                  .stands = true};
@@ -292,6 +314,7 @@ static void follow_policy(struct rerun *r)
                                .arm_count = r->q->offer_count,
                                .trials = r->trials,
                                .examples = rung_of(r->q->size_count - 1),
+                               .answers = r->q->dev,
                                .seconds = expected_seconds,
                                .context = r};
     do {
@@ -299,7 +322,7 @@ static void follow_policy(struct rerun *r)
         view.trial_count = r->trial_count;
         view.left = r->budget - r->spent;
     } while (policy_next(&view, &action) &&
-             run_trial(r, action.arm, action.rate, size_of(r->q, action.examples)));
+             run_seed(r, action.arm, action.rate, size_of(r->q, action.examples), action.seed));
     choose(r);
 }
 

@@ -24,6 +24,7 @@ enum { MOST_RUNS = 256 };
 struct run {
     const struct recorded *row;
     size_t offer, rate, size;
+    size_t seed;      /* 0: the first one */
     double predicted; /* seconds, from the trials before it; policies that do not ask get those of
                        * the bare model */
     double seconds;   /* that it took */
