@@ -17,13 +17,13 @@
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-struct place {
+struct study_place {
     char folder[256];
     char file[300];
     struct arena arena;
 };
 
-static inline void place_enter(struct place *place)
+static inline void place_enter(struct study_place *place)
 {
     const char *root = getenv("TMPDIR");
     snprintf(place->folder, sizeof place->folder, "%s/store-XXXXXX", root && *root ? root : "/tmp");
@@ -33,7 +33,7 @@ static inline void place_enter(struct place *place)
     arena_init(&place->arena, NULL);
 }
 
-static inline void place_empty(const struct place *place)
+static inline void place_empty(const struct study_place *place)
 {
     DIR *folder = opendir(place->folder);
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
@@ -46,7 +46,7 @@ static inline void place_empty(const struct place *place)
         closedir(folder);
 }
 
-static inline void place_leave(struct place *place)
+static inline void place_leave(struct study_place *place)
 {
     place_empty(place);
     rmdir(place->folder);

@@ -44,7 +44,7 @@ static void keep_page(const char *name, const struct text *page)
 }
 
 /* A report out of a study file, as `advisor report` makes it. */
-static struct report stored_report(struct place *place, bool hostile)
+static struct report stored_report(struct study_place *place, bool hostile)
 {
     struct error err = {0};
     struct study_record record;
@@ -83,7 +83,7 @@ static struct report bare_report(const struct report *report)
 
 static const char *const page_names[] = {"rich", "hostile", "bare", "lone", "trial"};
 
-static struct text make_page(struct place *place, size_t which)
+static struct text make_page(struct study_place *place, size_t which)
 {
     struct report report = stored_report(place, which == 1);
     if (which == 2)
@@ -328,7 +328,7 @@ static void test_every_page(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(page_names); i++) {
-        struct place place;
+        struct study_place place;
         place_enter(&place);
         struct text page = make_page(&place, i);
         check_nesting(text_string(&page));
@@ -353,7 +353,7 @@ static void test_says_what_json_says(void **state)
         {"id=\"rules\"", "0.889 against 0.806 of few_shot"},
         {"id=\"lifetime\"", "cheaper than lora"},
     };
-    struct place place;
+    struct study_place place;
     place_enter(&place);
     struct text page = make_page(&place, 0);
     for (size_t i = 0; i < COUNT(parts); i++) {

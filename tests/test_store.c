@@ -21,7 +21,7 @@
 
 static int enter(void **state)
 {
-    *state = memory_alloc(sizeof(struct place));
+    *state = memory_alloc(sizeof(struct study_place));
     place_enter(*state);
     return 0;
 }
@@ -34,7 +34,7 @@ static int leave(void **state)
 }
 
 /* A study with `count` planned trials, numbered from 1. */
-static struct store *start(const struct place *place, int count)
+static struct store *start(const struct study_place *place, int count)
 {
     struct store *store = must_open(place->file, STORE_CREATE);
     struct study_record study = small_study();
@@ -57,7 +57,7 @@ static void must_claim(struct store *store, int64_t id, enum claim expected)
     assert_int_equal(claim, expected);
 }
 
-static struct trial_record read_trial(struct place *place, struct store *store, int64_t id)
+static struct trial_record read_trial(struct study_place *place, struct store *store, int64_t id)
 {
     struct trial_record record;
     struct error err = {0};
@@ -69,7 +69,7 @@ static struct trial_record read_trial(struct place *place, struct store *store, 
 
 static void test_study(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct study_record study, found;
     bool there;
@@ -107,7 +107,7 @@ static void test_study(void **state)
 
 static void test_study_refusals(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = must_open(place->file, STORE_CREATE);
     struct study_record study = small_study();
@@ -139,17 +139,17 @@ static void write_file(const char *path, const void *bytes, size_t length)
     fclose(file);
 }
 
-static void plant_nothing(const struct place *place)
+static void plant_nothing(const struct study_place *place)
 {
     (void)place;
 }
 
-static void plant_empty(const struct place *place)
+static void plant_empty(const struct study_place *place)
 {
     write_file(place->file, "", 0);
 }
 
-static void plant_text(const struct place *place)
+static void plant_text(const struct study_place *place)
 {
     static const char line[] = "input,label\nsome text that is long enough for a header,a\n";
     FILE *file = fopen(place->file, "wb");
@@ -159,40 +159,40 @@ static void plant_text(const struct place *place)
     fclose(file);
 }
 
-static void plant_short(const struct place *place)
+static void plant_short(const struct study_place *place)
 {
     write_file(place->file, "SQLite format 3", 15);
 }
 
-static void plant_folder(const struct place *place)
+static void plant_folder(const struct study_place *place)
 {
     assert_int_equal(mkdir(place->file, 0700), 0);
 }
 
-static void plant_foreign(const struct place *place)
+static void plant_foreign(const struct study_place *place)
 {
     raw_sql(place->file, "PRAGMA application_id = 0x12345678; CREATE TABLE t (a)");
 }
 
-static void plant_nameless(const struct place *place)
+static void plant_nameless(const struct study_place *place)
 {
     raw_sql(place->file, "CREATE TABLE study (a)");
 }
 
-static void plant_newer(const struct place *place)
+static void plant_newer(const struct study_place *place)
 {
     store_close(start(place, 1));
     raw_sql(place->file, "PRAGMA user_version = 3");
 }
 
-static void plant_older(const struct place *place)
+static void plant_older(const struct study_place *place)
 {
     store_close(start(place, 1));
     raw_sql(place->file, "PRAGMA user_version = 0");
 }
 
 /* A journal that says the last writer did not end well. */
-static void leave_journal(const struct place *place)
+static void leave_journal(const struct study_place *place)
 {
     char journal[400];
     snprintf(journal, sizeof journal, "%s-wal", place->file);
@@ -200,7 +200,7 @@ static void leave_journal(const struct place *place)
 }
 
 /* Garbage in the middle. */
-static void plant_damaged(const struct place *place)
+static void plant_damaged(const struct study_place *place)
 {
     store_close(start(place, 200));
     FILE *file = fopen(place->file, "r+b");
@@ -214,7 +214,7 @@ static void plant_damaged(const struct place *place)
     leave_journal(place);
 }
 
-static void plant_cut(const struct place *place)
+static void plant_cut(const struct study_place *place)
 {
     store_close(start(place, 200));
     assert_int_equal(truncate(place->file, 4096 * 5), 0);
@@ -222,7 +222,7 @@ static void plant_cut(const struct place *place)
 }
 
 struct refusal {
-    void (*plant)(const struct place *place);
+    void (*plant)(const struct study_place *place);
     int flags;
     enum status status;
     const char *words;
@@ -230,7 +230,7 @@ struct refusal {
 
 static void test_no_studies(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     const struct refusal rows[] = {
         {plant_nothing, STORE_EXISTING, USAGE, "no such study file"},
         {plant_nothing, STORE_READ, USAGE, "no such study file"},
@@ -264,7 +264,7 @@ static void test_no_studies(void **state)
 }
 
 /* Many events, and their last pages overwritten: nothing that opening a file reads. */
-static void plant_hidden_damage(const struct place *place)
+static void plant_hidden_damage(const struct study_place *place)
 {
     struct error err = {0};
     struct store *store = start(place, 1);
@@ -286,7 +286,7 @@ static void plant_hidden_damage(const struct place *place)
 /* After an unclean end the whole file is looked at, otherwise only by store_check. */
 static void test_hidden_damage(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct text findings = {0};
     struct store *store;
@@ -302,7 +302,7 @@ static void test_hidden_damage(void **state)
 /* A file of another program is left exactly as it was. */
 static void test_foreign_file_untouched(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     char before[8192] = {0}, after[8192] = {0};
     struct store *store;
     plant_foreign(place);
@@ -319,7 +319,7 @@ static void test_foreign_file_untouched(void **state)
 
 static void test_bad_paths(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store;
     char path[400];
@@ -339,7 +339,7 @@ static void test_bad_paths(void **state)
 
 static void test_plan_is_idempotent(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 3);
     struct trial_key key = small_key(1);
@@ -372,8 +372,8 @@ static void test_plan_is_idempotent(void **state)
     store_close(store);
 }
 
-static void check_predictions(struct place *place, struct store *store, int64_t id, enum side side,
-                              size_t expected)
+static void check_predictions(struct study_place *place, struct store *store, int64_t id,
+                              enum side side, size_t expected)
 {
     struct prediction wanted[SMALL_DEV], *found;
     struct error err = {0};
@@ -398,7 +398,7 @@ static void check_predictions(struct place *place, struct store *store, int64_t 
 
 static void test_finish(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     must_claim(store, 1, CLAIM_OURS);
@@ -432,7 +432,7 @@ static void test_finish(void **state)
 /* A rate race: costs, no metric, no predictions. */
 static void test_finish_without_metric(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 2);
     must_claim(store, 1, CLAIM_OURS);
@@ -457,7 +457,7 @@ static void test_finish_without_metric(void **state)
 
 static void test_test_side_later(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     struct prediction dev[SMALL_DEV], test[SMALL_TEST];
@@ -481,7 +481,7 @@ static void test_test_side_later(void **state)
 /* A result on the test side without its predictions cannot be replaced either. */
 static void test_test_side_opens_once(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     must_claim(store, 1, CLAIM_OURS);
@@ -496,7 +496,7 @@ static void test_test_side_opens_once(void **state)
 /* Nothing of a refused result is written. */
 static void test_refused_results(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     must_claim(store, 1, CLAIM_OURS);
@@ -535,7 +535,7 @@ static void test_refused_results(void **state)
 /* What trial_settle may and may not do; the rows of `allowed` are the status before. */
 static void test_settle(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     static const bool allowed[TRIAL_STATUSES][TRIAL_STATUSES] = {
         [TRIAL_PLANNED] = {[TRIAL_FAILED] = 1, [TRIAL_ELIMINATED] = 1, [TRIAL_REFUSED] = 1},
@@ -573,7 +573,7 @@ static void test_settle(void **state)
 /* A running trial whose row says something else about who runs it. */
 static void test_left_behind(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     static const struct {
         const char *change;
@@ -622,7 +622,7 @@ static void test_left_behind(void **state)
 /* Somebody else took the trial: the former owner may write nothing more. */
 static void test_lost_trial(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     must_claim(store, 1, CLAIM_OURS);
@@ -645,7 +645,7 @@ static void test_lost_trial(void **state)
 /* All four parts of the owner's identity count. */
 static void test_owner(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     static const char *const changes[] = {"host = 'x'", "boot_id = 'x'", "pid = pid + 1",
                                           "process_start = process_start + 1"};
@@ -663,7 +663,7 @@ static void test_owner(void **state)
 
 static void test_heartbeat(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     must_claim(store, 1, CLAIM_OURS);
@@ -680,7 +680,7 @@ static void test_heartbeat(void **state)
 /* A child that is killed leaves its trial behind, checkpoint and all. */
 static void test_dead_child(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     store_close(start(place, 2));
     pid_t child = fork();
@@ -712,7 +712,7 @@ static void test_dead_child(void **state)
  * leak checker would find what it may not close. */
 static void test_fork_refused(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct store *store = start(place, 1);
     pid_t child = fork();
     if (child == 0) {
@@ -732,7 +732,7 @@ static void test_fork_refused(void **state)
 
 static void test_losses_and_checkpoint(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     struct loss_row rows[10], *found;
@@ -768,7 +768,7 @@ static void test_losses_and_checkpoint(void **state)
 
 static void test_claim_without_checkpoint(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     struct loss_row row = {0, 4, 20, 2.0, 1e-3}, *found;
@@ -784,7 +784,7 @@ static void test_claim_without_checkpoint(void **state)
 
 static void test_artifact(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 2);
     const size_t large = 3 * 1000 * 1000;
@@ -815,7 +815,7 @@ static void test_artifact(void **state)
 
 static void test_read_only(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *writer = start(place, 1);
     struct store *reader = must_open(place->file, STORE_READ); /* beside a living writer */
@@ -837,7 +837,7 @@ static void test_read_only(void **state)
  * Root may write anywhere, so the child becomes somebody else. */
 static void test_unwritable_folder(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct store *store = start(place, 3);
     store_close(store);
     assert_int_equal(chmod(place->file, 0444), 0);
@@ -866,7 +866,7 @@ static void test_unwritable_folder(void **state)
 
 static void test_locked(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 1);
     sqlite3 *other;
@@ -883,7 +883,7 @@ static void test_locked(void **state)
     store_close(store);
 }
 
-static bool exists(const struct place *place, const char *ending)
+static bool exists(const struct study_place *place, const char *ending)
 {
     char path[400];
     snprintf(path, sizeof path, "%s%s", place->file, ending);
@@ -893,7 +893,7 @@ static bool exists(const struct place *place, const char *ending)
 /* Where there is no shared memory: no write-ahead log, and nobody else beside the one writer. */
 static void test_one_writer(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     store_close(start(place, 1)); /* the file was made with a write-ahead log */
     struct store *store = must_open(place->file, STORE_EXISTING | STORE_ONE_WRITER);
@@ -916,7 +916,7 @@ static void test_one_writer(void **state)
 
 static void test_events(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     struct store *store = start(place, 0);
     struct event *events;
@@ -936,7 +936,7 @@ static void test_events(void **state)
 /* Faults planted behind the store's back; trial 1 is done, 2 planned, 3 running. */
 static void test_check_finds(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     static const char *const rows[][2] = {
         {"DELETE FROM prediction WHERE trial_id = 1 AND split = 'dev' AND example = 4",
          "trial 1 is done with 12 and 5 predictions (development, test), stored are 11 and 5"},
@@ -975,7 +975,7 @@ static void test_check_finds(void **state)
 
 static void test_examples(void **state)
 {
-    struct place *place = *state;
+    struct study_place *place = *state;
     struct error err = {0};
     static const struct example_record rows[] = {{7, 9, "second", "no"},
                                                  {3, 5, "a \"quoted\"\n\u202E text", "yes"}};

@@ -112,7 +112,7 @@ static bool child_ended(pid_t child)
 
 /* What has to hold after every end: the file is sound, reported trials are done, and whatever is
  * done is done completely. */
-static size_t check_file(const struct place *place, const struct reports *reports)
+static size_t check_file(const struct study_place *place, const struct reports *reports)
 {
     struct error err = {0};
     struct arena arena;
@@ -147,7 +147,7 @@ static void add_reports(struct reports *sum, const struct reports *more)
 /* ---- Kill at every write -------------------------------------------------------------------- */
 
 /* A child that is killed at its write number `at`; then another one that finishes the work. */
-static bool killed_at(const struct place *place, int flags, long at)
+static bool killed_at(const struct study_place *place, int flags, long at)
 {
     enum { TRIALS = 2 };
     struct reports reports = {0}, later = {0};
@@ -178,7 +178,7 @@ static bool killed_at(const struct place *place, int flags, long at)
 
 static void kill_everywhere(int flags)
 {
-    struct place place;
+    struct study_place place;
     place_enter(&place);
     long at = 1;
     while (!killed_at(&place, flags, at))
@@ -212,7 +212,7 @@ static void test_kill_at_any_time(void **state)
 {
     (void)state;
     enum { KILLS = 20, TRIALS = MOST_TRIALS };
-    struct place place;
+    struct study_place place;
     struct reports all = {0};
     struct random random = random_stream(1, "kill", 0);
     place_enter(&place);
@@ -271,7 +271,7 @@ static void test_two_writers(void **state)
 {
     (void)state;
     enum { WRITERS = 2, TRIALS = MOST_TRIALS };
-    struct place place;
+    struct study_place place;
     struct error err = {0};
     struct reports reports = {0};
     struct study_record study = small_study();
@@ -307,7 +307,7 @@ static void test_two_writers(void **state)
 static void test_two_creators(void **state)
 {
     (void)state;
-    struct place place;
+    struct study_place place;
     place_enter(&place);
     for (int round = 0; round < 20; round++) {
         struct reports reports = {0};
@@ -329,7 +329,7 @@ static void test_two_creators(void **state)
 /* ---- A disk that fails ---------------------------------------------------------------------- */
 
 /* The disk fails at write `at` and from then on. True when it did so before the work was done. */
-static bool fails_at(const struct place *place, enum fault fault, const char *words, long at)
+static bool fails_at(const struct study_place *place, enum fault fault, const char *words, long at)
 {
     struct error err = {0};
     struct store *store = must_open(place->file, STORE_CREATE);
@@ -356,7 +356,7 @@ static bool fails_at(const struct place *place, enum fault fault, const char *wo
 static void test_full_disk(void **state)
 {
     (void)state;
-    struct place place;
+    struct study_place place;
     long at = 1;
     place_enter(&place);
     while (fails_at(&place, FAULT_FULL, "the disk is full", at) && at < 1000)
@@ -368,7 +368,7 @@ static void test_full_disk(void **state)
 static void test_broken_disk(void **state)
 {
     (void)state;
-    struct place place;
+    struct study_place place;
     long at = 1;
     place_enter(&place);
     while (fails_at(&place, FAULT_BROKEN, "writing the disk failed", at) && at < 1000)
@@ -381,7 +381,7 @@ static void test_broken_disk(void **state)
 static void test_finish_is_synced(void **state)
 {
     (void)state;
-    struct place place;
+    struct study_place place;
     struct error err = {0};
     place_enter(&place);
     for (int flags = STORE_CREATE; flags < STORE_CREATE + 2 * STORE_ONE_WRITER;
