@@ -150,6 +150,18 @@ static inline struct setting subject_setting(struct subject *s, const struct tec
     return setting;
 }
 
+/* Whether the model has anything that the technique trains. */
+static inline bool subject_trains_on(const struct technique *technique, const struct model *model)
+{
+    struct setting setting = setting_default(technique);
+    struct workload workload = {.model = model, .examples = 8, .labels = 2};
+    struct cost cost = {0};
+    if (!(technique->needs & NEEDS_GRADIENT))
+        return true;
+    technique->predict(&setting, &workload, &cost);
+    return cost.trainable_parameters > 0;
+}
+
 static inline struct adapted *subject_adapt(struct subject *s, const struct technique *technique,
                                             const char *assignments)
 {

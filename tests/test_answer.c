@@ -161,7 +161,7 @@ static void test_only_what_is_offered(void **state)
         assert_int_equal(s.data.label_count, 5);
         assert_int_equal(s.data.examples[9].options, 3);
         s.model->n_context = 4096;
-        if (!(technique->needs & NEEDS_RATIONALE)) {
+        if (!(technique->needs & NEEDS_RATIONALE) && subject_trains_on(technique, s.model)) {
             struct adapted *adapted = subject_adapt(&s, technique, "");
             if (technique->fit)
                 assert_int_equal(technique->fit(adapted, &s.material, NULL, &err), OK);

@@ -147,6 +147,8 @@ static void test_techniques(void **state)
     s.model->n_context = 4096; /* for worked examples */
     struct bare_loss bare = {0};
     for (size_t i = 0; (technique = technique_at(i)); i++) {
+        if (!subject_trains_on(technique, s.model))
+            continue;
         struct adapted *adapted = subject_adapt(&s, technique, "");
         struct error err;
         double forgetting;

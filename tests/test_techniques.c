@@ -91,18 +91,6 @@ static const struct {
 
 enum { TWO_LABELS = 0, TEXTS = 4, ROOMY = 2048 };
 
-/* Whether the model has anything that the technique trains. */
-static bool trains_on(const struct technique *technique, const struct model *model)
-{
-    struct setting setting = setting_default(technique);
-    struct workload workload = {.model = model, .examples = 8, .labels = 2};
-    struct cost cost = {0};
-    if (!(technique->needs & NEEDS_GRADIENT))
-        return true;
-    technique->predict(&setting, &workload, &cost);
-    return cost.trainable_parameters > 0;
-}
-
 /* Opens the subject with a model and a task that the technique fits; false when it does not. */
 static bool open_task(struct subject *s, const char *model, const struct technique *technique,
                       size_t task, int threads)
@@ -111,7 +99,7 @@ static bool open_task(struct subject *s, const char *model, const struct techniq
     s->model->n_context = ROOMY;
     bool fits = (!(technique->needs & NEEDS_LABELS) || s->data.label_count) &&
                 (!(technique->needs & NEEDS_RATIONALE) || s->data.rationale_count) &&
-                trains_on(technique, s->model);
+                subject_trains_on(technique, s->model);
     if (!fits)
         subject_close(s);
     return fits;
@@ -438,7 +426,7 @@ static void check_memory(const char *csv, const struct technique *t, const char 
 {
     struct subject opened, *s = &opened;
     subject_open(s, csv, TASK_CLASSIFICATION, threads);
-    bool fits = trains_on(t, s->model);
+    bool fits = subject_trains_on(t, s->model);
     if (!fits) {
         subject_close(s);
         subject_open_model(s, tiny_qwen2, csv, TASK_CLASSIFICATION, threads);
