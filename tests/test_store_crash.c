@@ -225,7 +225,7 @@ static void test_kill_at_any_time(void **state)
         if (child == 0)
             child_works(place.file, TRIALS, &reports);
         if (round < KILLS) {
-            pause_ms(2 + 20 * random_uniform(&random));
+            pause_ms(1 + 8 * random_uniform(&random));
             kill(child, SIGKILL);
         }
         kills += !child_ended(child);
