@@ -64,11 +64,6 @@ struct meeting {
     size_t present_count;
 };
 
-static bool learns(const struct technique *technique)
-{
-    return technique->learning_rates || technique->fit;
-}
-
 /* The largest size of a trial of a technique that learns which is below `below`; 0: none. */
 static int64_t size_below(const struct meeting *m, int64_t below)
 {
@@ -76,8 +71,8 @@ static int64_t size_below(const struct meeting *m, int64_t below)
     for (size_t i = 0; i < m->trials->count; i++) {
         const struct trial_record *t = &m->trials->items[i];
         const struct technique *technique = technique_find(t->key.technique);
-        if (technique && learns(technique) && t->status == TRIAL_DONE && t->metric.known &&
-            t->key.examples < below && t->key.examples > largest)
+        if (technique && technique_learns(technique) && t->status == TRIAL_DONE &&
+            t->metric.known && t->key.examples < below && t->key.examples > largest)
             largest = t->key.examples;
     }
     return largest;
@@ -88,8 +83,9 @@ static enum status bring(struct meeting *m, size_t number, int64_t examples, str
     const struct trials *trials = m->trials;
     const struct technique *technique = study_technique(m->study, number);
     const struct trial_record *best =
-        learns(technique) ? best_trial_at(technique, examples, trials->items, trials->count)
-                          : best_trial(technique, trials->items, trials->count);
+        technique_learns(technique)
+            ? best_trial_at(technique, examples, trials->items, trials->count)
+            : best_trial(technique, trials->items, trials->count);
     if (!best || !m->takes_part[number])
         return OK;
     struct seeds seeds = trial_seeds(best, trials->items, trials->count, &m->study->arena);
@@ -108,8 +104,8 @@ static void compare_present(struct meeting *m, int64_t examples)
     for (size_t i = 0; i < m->present_count; i++)
         for (size_t k = 0; k < m->present_count; k++) {
             size_t a = m->present[i], b = m->present[k];
-            bool sized =
-                learns(study_technique(m->study, a)) || learns(study_technique(m->study, b));
+            bool sized = technique_learns(study_technique(m->study, a)) ||
+                         technique_learns(study_technique(m->study, b));
             struct bout *bout = &m->bouts[a * m->count + b];
             if (i != k && !bout->known)
                 *bout = (struct bout){.known = true,

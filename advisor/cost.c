@@ -117,11 +117,6 @@ static void add_seconds(const struct site_facts *site, struct estimate *e)
     e->request_seconds = measured(e->cost.request_operations / site->throughput.value);
 }
 
-static bool learns(const struct technique *technique)
-{
-    return technique->learning_rates || technique->fit;
-}
-
 /* A longer prompt is seen by every token of a request and of an example. */
 static void lengthen(const struct setting *setting, const struct workload *workload,
                      const struct cost *before, struct cost *cost)
@@ -129,7 +124,7 @@ static void lengthen(const struct setting *setting, const struct workload *workl
     struct workload behind = *workload;
     behind.instruction_tokens = cost->shared_tokens;
     cost->request_operations *= plain_cost(&behind).request_operations / before->request_operations;
-    if (!learns(setting->technique))
+    if (!technique_learns(setting->technique))
         return;
     double factor = cost->training_operations / before->training_operations;
     add_training(setting, &behind, cost);
@@ -142,7 +137,7 @@ static struct cost predict(const struct setting *setting, const struct workload 
     struct cost cost = {0};
     if (technique->needs & NEEDS_MODEL)
         cost = plain_cost(workload);
-    if (technique->needs & NEEDS_MODEL && learns(technique))
+    if (technique->needs & NEEDS_MODEL && technique_learns(technique))
         add_training(setting, workload, &cost);
     struct cost before = cost;
     if (technique->predict)
@@ -162,7 +157,7 @@ struct estimate estimate_cost(const struct setting *setting, const struct worklo
         here.instruction_tokens -= here.list_tokens;
     struct estimate e = {.cost = predict(setting, &here)};
     double examples = (double)workload->examples;
-    if (learns(technique))
+    if (technique_learns(technique))
         e.epochs = technique->learning_rates ? trainer_epochs(setting, workload->examples) : 1;
     e.training_operations = e.epochs * examples * e.cost.training_operations;
     e.training_tokens = e.epochs * examples * e.cost.training_tokens;

@@ -94,7 +94,7 @@ static enum status recreate(struct exporting *e, struct error *err)
         return error_set(err, FAILED,
                          "%s: the trial used %zu training examples, and the data have %zu now",
                          study->data.path, e->material.count, study->split.train_count);
-    if (export_learns(result->setting.technique) && !result->artifact)
+    if (technique_learns(result->setting.technique) && !result->artifact)
         return error_set(err, FAILED,
                          "the study did not keep what %s learned (trial %lld), so it cannot be "
                          "exported; measure it again with `advisor recommend --fresh`",

@@ -315,14 +315,6 @@ struct workload facts_workload(const struct facts *facts, const struct model *mo
                              .labels = (size_t)facts_number(facts, FACT_LABELS, 0)};
 }
 
-static size_t count_rates(const char *rates)
-{
-    size_t count = rates && *rates;
-    for (; rates && *rates; rates++)
-        count += *rates == ',';
-    return count;
-}
-
 static void describe(struct facts *facts, const struct technique *technique)
 {
     bool trains = technique->learning_rates != NULL;
@@ -333,7 +325,7 @@ static void describe(struct facts *facts, const struct technique *technique)
     facts_set(facts, FACT_NEEDS_LABELS, (technique->needs & NEEDS_LABELS) != 0);
     facts_set(facts, FACT_NEEDS_RATIONALES, (technique->needs & NEEDS_RATIONALE) != 0);
     facts_set(facts, FACT_MINIMUM_EXAMPLES, technique->minimum_examples);
-    facts_set(facts, FACT_RATES, (double)count_rates(technique->learning_rates));
+    facts_set(facts, FACT_RATES, (double)technique_rate_count(technique));
 }
 
 static void set_costs(struct facts *facts, const struct workload *workload,

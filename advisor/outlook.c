@@ -210,7 +210,7 @@ static void fill_changes(const struct outlook *o, struct report *report)
 static bool learns(const struct ranked *row)
 {
     const struct technique *technique = technique_find(row->technique);
-    return technique && (technique->learning_rates || technique->fit) &&
+    return technique && technique_learns(technique) &&
            (row->status == STANDING_MEASURED || row->status == STANDING_ELIMINATED);
 }
 

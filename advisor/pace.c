@@ -154,14 +154,6 @@ double pace_test(const struct study *study, const struct pace *pace)
     return caution * pace->answer * (double)study->evaluator.test_count;
 }
 
-static size_t count_rates(const struct technique *technique)
-{
-    size_t rates = 1;
-    for (const char *c = technique->learning_rates; c && *c; c++)
-        rates += *c == ',';
-    return rates;
-}
-
 double pace_missing(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
@@ -182,7 +174,7 @@ double pace_exhaustive(const struct study *study, const struct trials *trials)
             continue;
         struct pace pace = pace_of(study, technique, trials);
         struct setting setting = setting_default(technique);
-        double rates = (double)count_rates(technique);
+        double rates = fmax((double)technique_rate_count(technique), 1);
         seconds += rates * pace.answer * (double)(split->dev_count + split->test_count);
         if (technique->fit)
             seconds += pace.read * (double)split->train_count;

@@ -152,14 +152,6 @@ static void plan_memory(const struct study *study, const struct view *view,
         out->memory_bytes = measured(judgement->estimate.memory_bytes);
 }
 
-static struct measured memory_allowed(const struct study *study)
-{
-    if (!study->judgements.count)
-        return (struct measured){0};
-    const struct fact_value *memory = &study->judgements.items[0].facts.values[FACT_MEMORY];
-    return (struct measured){memory->known, memory->number};
-}
-
 static void plan_technique(struct study *study, const struct view *view, size_t arm,
                            struct planned_technique *out)
 {
@@ -175,7 +167,6 @@ static void plan_technique(struct study *study, const struct view *view, size_t 
         out->all_seconds = measured(seconds_of(view, arm, out->all));
     }
     plan_memory(study, view, out);
-    out->fits = !out->why_not; /* memory included: see memory_fits */
     for (size_t i = 0; i < view->policy.trial_count; i++)
         out->done += view->policy.trials[i].arm == arm;
 }
@@ -222,7 +213,7 @@ enum status plan_make(struct study *study, struct plan *plan, struct error *err)
     double spent = study_spent(study), budget = study->options->budget_seconds;
     enum status status = play_begin(study, spent, budget, &study->arena, &play, err);
     *plan = (struct plan){.spent = spent,
-                          .memory = memory_allowed(study),
+                          .memory = study->memory_limit,
                           .speed_known = study->seconds_per_answer > 0,
                           .speed_stored = study_is_sized(study)};
     if (status != OK)

@@ -22,7 +22,6 @@ struct planned_technique {
     struct measured first_seconds, all_seconds; /* of such trials, the test answers apart */
     struct measured memory_bytes;               /* peak, weights included */
     bool memory_measured;                       /* by a trial; otherwise arithmetic */
-    bool fits;                                  /* into the memory that may be used */
     size_t done, planned;                       /* trials */
 };
 

@@ -14,11 +14,11 @@
 
 /* ---- Techniques ----------------------------------------------------------------------------- */
 
-enum technique_column { TECHNIQUE, PRIOR, FIRST, FIRST_TIME, ALL, ALL_TIME, MEMORY, FITS, TRIALS };
+enum technique_column { TECHNIQUE, PRIOR, FIRST, FIRST_TIME, ALL, ALL_TIME, MEMORY, TRIALS };
 
 static const struct grid_column technique_columns[] = {
-    {"technique", false}, {"points", true}, {"smallest", true}, {"time", true},  {"largest", true},
-    {"time", true},       {"memory", true}, {"fits", true},     {"trials", true}};
+    {"technique", false}, {"points", true}, {"smallest", true}, {"time", true},
+    {"largest", true},    {"time", true},   {"memory", true},   {"trials", true}};
 
 enum { TECHNIQUE_COLUMNS = sizeof technique_columns / sizeof *technique_columns };
 
@@ -32,7 +32,6 @@ static void fill_technique(const struct grid *grid, size_t row, const struct pla
     human_seconds(grid_cell(grid, row, ALL_TIME), t->all_seconds);
     human_bytes(grid_cell(grid, row, MEMORY), t->memory_bytes);
     text_add(grid_cell(grid, row, MEMORY), t->memory_measured ? "*" : "");
-    text_add(grid_cell(grid, row, FITS), t->fits ? "yes" : "no");
     text_printf(grid_cell(grid, row, TRIALS), "%zu", t->planned);
 }
 
@@ -53,7 +52,7 @@ static void add_legend(const struct page *page, const struct study *study, const
                 study->evaluator.dev_count,
                 any_memory_measured(plan) ? ", * as measured in this study" : "");
     if (plan->memory.known) {
-        text_add(&note, "; it fits into ");
+        text_add(&note, ", of which there may be ");
         human_bytes(&note, plan->memory);
     }
     text_add(&note, ". trials: planned now.");
@@ -227,7 +226,6 @@ static void write_technique(struct writer *w, const struct planned_technique *t)
     write_measured(w, "all_seconds", t->all_seconds);
     write_measured(w, "memory_bytes", t->memory_bytes);
     write_bool(w, "memory_measured", t->memory_measured);
-    write_bool(w, "fits", t->fits);
     write_integer(w, "trials_done", (int64_t)t->done);
     write_integer(w, "trials_planned", (int64_t)t->planned);
     write_object_end(w);

@@ -33,11 +33,6 @@ const struct export_format *export_format_for(const struct setting *setting,
     return formats[i];
 }
 
-bool export_learns(const struct technique *technique)
-{
-    return technique->learning_rates || technique->fit;
-}
-
 void parameter_floats(const struct adapted *adapted, int index, float *out)
 {
     const struct parameter *item = &adapted->parameters.items[index];

@@ -58,9 +58,6 @@ extern const struct export_format export_peft, export_gguf, export_merged_gguf, 
 
 /* ---- What formats share --------------------------------------------------------------------- */
 
-/* Whether a technique learns parameters at all. */
-bool export_learns(const struct technique *technique);
-
 /* The values of a parameter as float32, (rows * cols); and back. */
 void parameter_floats(const struct adapted *adapted, int index, float *out);
 void parameter_take(struct adapted *adapted, int index, const float *values);

@@ -3,8 +3,8 @@
  * A folder for PEFT: adapter_config.json and adapter_model.safetensors (huggingface/peft, "PEFT
  * checkpoint format"). What the tensors are called is the technique's matter
  * (techniques/interchange.h). Features of rotated heads are brought into the order of Hugging Face:
- * GGUF files of the llama architecture keep the two halves of a pair side by side, Hugging Face half
- * a head apart. Of qwen2 both have the same order.
+ * GGUF files of the llama architecture keep the two halves of a pair side by side, Hugging Face
+ * half a head apart. Of qwen2 both have the same order.
  */
 #include <jansson.h>
 #include <stdlib.h>

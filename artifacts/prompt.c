@@ -21,7 +21,7 @@ static const char placeholder[] = "{input}";
 
 static const char *refuses(const struct setting *setting, const struct kept *kept)
 {
-    if (export_learns(setting->technique))
+    if (technique_learns(setting->technique))
         return "what it learned are parameters, which a prompt cannot say";
     if (!(setting->technique->needs & NEEDS_MODEL))
         return "it answers without a prompt";

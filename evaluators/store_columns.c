@@ -26,13 +26,13 @@ const char *trial_status_name(enum trial_status status)
     return STATUS_NAMES[status];
 }
 
-/* The schema admits no other name. */
 bool trial_is_settled(enum trial_status status)
 {
     return status == TRIAL_DONE || status == TRIAL_FAILED || status == TRIAL_ELIMINATED ||
            status == TRIAL_REFUSED;
 }
 
+/* The schema admits no other name. */
 static enum trial_status status_named(const char *name)
 {
     for (int i = 0; i < TRIAL_STATUSES; i++)

@@ -21,7 +21,7 @@ struct engine {
     const struct model *model; /* not owned */
     struct pool *pool;
     struct workspace *workspaces; /* (threads), indexed by the worker number of a task */
-    struct meter meter; /* memory beyond the weights and the workspaces: caches, parameters */
+    struct meter meter;  /* memory beyond the weights and the workspaces: caches, parameters */
     size_t memory_limit; /* most bytes that engine_peak may come to, for training to keep to; 0:
                             there is no limit */
     bool recompute;      /* training runs layers again instead of keeping what they computed; set

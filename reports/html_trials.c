@@ -99,9 +99,8 @@ static void add_trial(const struct report *report, const struct trial_record *tr
                 (long long)trial->key.examples, (unsigned long long)trial->key.seed);
     add_result(trial, out);
     add_setting(trial->key.setting, out);
-    if (trial->reason && *trial->reason) {
+    if (trial->reason && *trial->reason)
         html_user_cut(out, trial->reason, REASON_COLUMNS);
-    }
     text_add(out, "</td></tr>\n");
 }
 

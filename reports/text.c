@@ -383,7 +383,6 @@ static void add_forecast(const struct page *page)
     }
 }
 
-/* What the recommended technique costs over its life, and which others cost less when. */
 static bool ties(const struct ranked *a, const struct ranked *b)
 {
     for (size_t i = 0; i < a->tied_count; i++)
@@ -392,6 +391,7 @@ static bool ties(const struct ranked *a, const struct ranked *b)
     return false;
 }
 
+/* What the recommended technique costs over its life, and which others cost less when. */
 static void add_lifetime(const struct page *page)
 {
     enum { MOST_CROSSINGS = 4 };

@@ -16,8 +16,8 @@
 
 /* A tensor of a PEFT folder, or a block of its columns, and the parameter that holds its values.
  * The values are those of the parameter, row by row; where they are features of rotated heads
- * (`heads` > 0), along the rows or the columns, the files of Hugging Face order them otherwise; with
- * some models only, `heads` being 0 for the others. */
+ * (`heads` > 0), along the rows or the columns, the files of Hugging Face order them otherwise;
+ * with some models only, `heads` being 0 for the others. */
 struct peft_tensor {
     const char *name;
     int rows, cols;       /* shape of the whole tensor; one dimension, `rows`, when cols is 0 */

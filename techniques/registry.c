@@ -34,3 +34,16 @@ const struct technique *technique_find(const char *name)
             return technique;
     return NULL;
 }
+
+bool technique_learns(const struct technique *technique)
+{
+    return technique->learning_rates || technique->fit;
+}
+
+size_t technique_rate_count(const struct technique *technique)
+{
+    size_t count = technique->learning_rates != NULL;
+    for (const char *c = technique->learning_rates; c && *c; c++)
+        count += *c == ',';
+    return count;
+}

@@ -49,13 +49,13 @@ struct workload {
     size_t examples;           /* training examples */
     double input_tokens;       /* of the user's text, with the marks around it */
     double instruction_tokens; /* shared start of a prompt without worked examples */
-    double list_tokens;        /* of these, the list of labels, which what is trained goes without */
-    double answer_tokens;      /* of the target */
-    double rationale_tokens;   /* of the worked solution; 0 where the data have none */
-    size_t labels;             /* 0 when the answer is free text */
-    int threads;               /* workers that train at once; 0 counts as 1 */
-    bool recompute;            /* as in struct engine */
-    enum weight_form form;     /* of the model's weights while it runs */
+    double list_tokens;      /* of these, the list of labels, which what is trained goes without */
+    double answer_tokens;    /* of the target */
+    double rationale_tokens; /* of the worked solution; 0 where the data have none */
+    size_t labels;           /* 0 when the answer is free text */
+    int threads;             /* workers that train at once; 0 counts as 1 */
+    bool recompute;          /* as in struct engine */
+    enum weight_form form;   /* of the model's weights while it runs */
 };
 
 /* What a setting would cost before it runs. Operations are floating-point operations. */
@@ -158,5 +158,11 @@ const struct technique *technique_at(size_t index);
 
 /* By name; NULL when there is none. */
 const struct technique *technique_find(const char *name);
+
+/* Whether it learns parameters from examples, by the common trainer or in its own way. */
+bool technique_learns(const struct technique *technique);
+
+/* How many learning rates there are to race; 0 when it does not train by steps. */
+size_t technique_rate_count(const struct technique *technique);
 
 #endif

@@ -78,7 +78,7 @@ struct adamw {
 static const double beta1 = 0.9, beta2 = 0.999, adam_epsilon = 1e-8;
 
 /* Parameters that are summed up, or updated, as one task. */
-enum { CHUNK = 1 << 16 };
+enum { CHUNK = 1 << 13 };
 
 struct training {
     struct adapted *adapted;

@@ -70,18 +70,11 @@ static void print_figure(const char *policy, const char *figure, double value, s
     else
         printf(" %g..%g", goal.low, goal.high);
     if (wanted)
-        printf(" %s\n", value >= goal.low && value <= goal.high ? "met" : "missed");
+        printf(" %s\n",
+               (value >= goal.low || !(goal.low > 0)) && value <= goal.high ? "met" : "missed");
 }
 
 /* ---- The record ------------------------------------------------------------------------------ */
-
-static size_t count_rates(const struct technique *technique)
-{
-    size_t rates = 1;
-    for (const char *c = technique->learning_rates; c && *c; c++)
-        rates += *c == ',';
-    return rates;
-}
 
 /* Trials of a whole grid: every technique that the task allows, every learning rate, 64 to 512
  * examples, two seeds of what is trained. */
@@ -94,7 +87,7 @@ static size_t count_grid(const struct task_numbers *task)
         if ((technique->needs & NEEDS_LABELS && !(task->labels > 0)) ||
             (technique->needs & NEEDS_RATIONALE && !(task->rationales > 0)))
             continue;
-        cells += SIZES * (technique->learning_rates ? SEEDS * count_rates(technique) : 1);
+        cells += SIZES * (technique->learning_rates ? SEEDS * technique_rate_count(technique) : 1);
     }
     return cells;
 }

@@ -46,14 +46,6 @@ double sample_quantile(const struct sample *sample, double share)
 
 /* ---- Intervals ------------------------------------------------------------------------------- */
 
-static double share(const bool *right, double count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < (size_t)count; i++)
-        sum += right[i];
-    return sum / count;
-}
-
 static bool counts(const struct recorded *row)
 {
     return row->usual && !*row->failure;
@@ -64,8 +56,8 @@ void figures_intervals(const struct record *record, struct sample *held)
     for (size_t i = 0; i < record->count; i++) {
         const struct recorded *row = &record->rows[i];
         if (counts(row))
-            sample_add(held, interval_holds(share(row->dev_right, row->dev), row->dev,
-                                            share(row->test_right, row->test), row->test));
+            sample_add(held, interval_holds(share_of_right(row->dev_right, row->dev), row->dev,
+                                            share_of_right(row->test_right, row->test), row->test));
     }
 }
 
@@ -88,8 +80,8 @@ static struct path path_of(const struct record *record, const struct recorded *l
         while (at < path.count && path.rows[at]->examples < row->examples)
             at++;
         if (at < path.count && path.rows[at]->examples <= row->examples) {
-            if (share(row->dev_right, row->dev) >
-                share(path.rows[at]->dev_right, path.rows[at]->dev))
+            if (share_of_right(row->dev_right, row->dev) >
+                share_of_right(path.rows[at]->dev_right, path.rows[at]->dev))
                 path.rows[at] = row;
         } else if (path.count < MOST_SIZES) {
             memmove(path.rows + at + 1, path.rows + at,
@@ -103,7 +95,7 @@ static struct path path_of(const struct record *record, const struct recorded *l
 
 static struct curve_point point_of(const struct recorded *row)
 {
-    double right = share(row->dev_right, row->dev);
+    double right = share_of_right(row->dev_right, row->dev);
     struct interval wilson =
         wilson_interval((int64_t)llround(right * row->dev), (int64_t)row->dev, 0.95);
     double deviation = (wilson.high - wilson.low) / (2 * normal_quantile(0.975));
@@ -121,16 +113,11 @@ static enum status forecast(const struct path *path, size_t known, const struct 
     for (size_t i = 0; i < known; i++)
         points[i] = point_of(path->rows[i]);
     enum status status = curve_fit(points, known, 1, &curve, err);
-    double right = share(later->test_right, later->test);
+    double right = share_of_right(later->test_right, later->test);
     double variance = right * (1 - right) / later->test + outlook_seed_variance(later->examples);
     if (status == OK && curve_at(&curve, later->examples, variance, &f))
         sample_add(held, 1 - right >= f.low && 1 - right <= f.high);
     return status;
-}
-
-static bool learns(const struct technique *technique)
-{
-    return technique->learning_rates || technique->fit;
 }
 
 enum status figures_forecasts(const struct record *record, struct sample *held, struct error *err)
@@ -138,7 +125,7 @@ enum status figures_forecasts(const struct record *record, struct sample *held, 
     enum status status = OK;
     for (size_t i = 0; i < record->count; i++) {
         const struct recorded *row = &record->rows[i];
-        if (!counts(row) || !learns(row->technique))
+        if (!counts(row) || !technique_learns(row->technique))
             continue;
         struct path path = path_of(record, row);
         if (path.rows[0] != row) /* once for each technique and task */

@@ -189,7 +189,7 @@ static bool *read_bits(const char *digits, double count, struct arena *arena)
     return right;
 }
 
-static double share(const bool *right, double count)
+double share_of_right(const bool *right, double count)
 {
     double sum = 0;
     for (size_t i = 0; i < (size_t)count; i++)
@@ -212,8 +212,9 @@ static enum status check_answers(struct record *record, struct recorded *row, st
     if (isnan(row->dev_metric) || isnan(row->test_metric) || isnan(row->train_seconds) ||
         isnan(row->score_seconds) || isnan(row->request_tokens))
         return fault(row, err, "a trial that did not fail lacks a metric, its seconds or tokens");
-    if (metric->proportion && (fabs(share(row->dev_right, row->dev) - row->dev_metric) > 1e-5 ||
-                               fabs(share(row->test_right, row->test) - row->test_metric) > 1e-5))
+    if (metric->proportion &&
+        (fabs(share_of_right(row->dev_right, row->dev) - row->dev_metric) > 1e-5 ||
+         fabs(share_of_right(row->test_right, row->test) - row->test_metric) > 1e-5))
         return fault(row, err, "the metric is not the share of right answers");
     return OK;
 }

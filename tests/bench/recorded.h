@@ -73,6 +73,9 @@ enum status record_add_tasks(struct record *record, const char *name, const char
 enum status record_read(struct record *record, const char *tasks, const char *folder,
                         struct error *err);
 
+/* Of `count` answers. */
+double share_of_right(const bool *right, double count);
+
 /* NULL when there is none. */
 const struct task_numbers *record_task(const struct record *record, const char *name);
 
