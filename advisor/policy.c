@@ -264,17 +264,14 @@ static bool vary_rates(const struct policy_view *v, size_t examples, size_t most
     return false;
 }
 
-/* The most examples, at least twice `last`, that the arm can be trained with in the time left; 0
- * when there is no time for that. */
+/* The most examples, at least twice `last`, in steps of an eighth, that the arm can be trained with
+ * in the time left; 0 when there is no time for that. */
 static size_t affordable(const struct policy_view *v, size_t arm, size_t last)
 {
-    size_t chosen = 0;
-    if (v->seconds(v->context, arm, v->examples, 0) <= v->left)
-        return v->examples;
-    for (size_t n = 2 * last; n < v->examples; n *= 2)
-        if (v->seconds(v->context, arm, n, 0) <= v->left)
-            chosen = n;
-    return chosen;
+    size_t n = v->examples;
+    while (n >= 2 * last && v->seconds(v->context, arm, n, 0) > v->left)
+        n -= (n + 7) / 8;
+    return n >= 2 * last ? n : 0;
 }
 
 /* The better half of the arms at `last` with `size` examples. Before the last size, time is kept
@@ -300,6 +297,37 @@ static bool halve(const struct policy_view *v, size_t last, size_t size,
     return false;
 }
 
+/* The largest size between two rungs that some arm was trained with; 0 when there is none. */
+static size_t size_between(const struct policy_view *v, size_t below, size_t above)
+{
+    size_t largest = 0;
+    for (size_t i = 0; i < v->trial_count; i++) {
+        const struct arm_trial *t = &v->trials[i];
+        if (v->arms[t->arm].trained && t->examples > below && t->examples < above &&
+            t->examples > largest)
+            largest = t->examples;
+    }
+    return largest;
+}
+
+/* Between the rung `last` and one that is too large for the time left: the best arm with as many
+ * examples as there is time for, and others with as many. */
+static bool climb_partly(const struct policy_view *v, size_t last, size_t next, size_t *top,
+                         struct policy_action *action)
+{
+    size_t arm = arm_in_place(v, last, 0), rate = best_at(v, arm, last)->rate;
+    size_t size = size_between(v, last, next);
+    if (!size) {
+        size = affordable(v, arm, last);
+        return size && !find(v, arm, rate, size) && act(action, arm, rate, size, 0);
+    }
+    if (halve(v, last, size, action))
+        return true;
+    if (count_at(v, size))
+        *top = size;
+    return false;
+}
+
 /* The rungs above the first; `*top` is the largest size that has a result. */
 static bool climb(const struct policy_view *v, size_t *top, struct policy_action *action)
 {
@@ -308,12 +336,8 @@ static bool climb(const struct policy_view *v, size_t *top, struct policy_action
         size = next_rung(v, last);
         if (halve(v, last, size, action))
             return true;
-        if (!count_at(v, size)) { /* too large: as large as can be */
-            size_t arm = arm_in_place(v, last, 0), rate = best_at(v, arm, last)->rate;
-            size = affordable(v, arm, last);
-            bool untried = size && !find(v, arm, rate, size);
-            return untried && act(action, arm, rate, size, 0);
-        }
+        if (!count_at(v, size))
+            return climb_partly(v, last, size, top, action);
         *top = size;
     }
     return false;

@@ -11,11 +11,12 @@
  * learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar
  * 2016): four times the examples for the better half of the arms, up to all examples, each time
  * trained from the start with a finished schedule. Where there are so few examples that all of them
- * are the small part, screening may take all but the time for rates. What is left goes first into
- * making sure: where the runner-up at the largest size is within chance of the leader, both are
- * trained once more with another seed; and the leader gets a third size, without which its learning
- * curve cannot be drawn. Then come further learning rates of the winner, arms that had not had
- * their turn, again by their priors, and a third seed for what still ties.
+ * are the small part, screening may take all but the time for rates; and where there is no time for
+ * the next size, the best arm gets as many examples as there is time for. What is left goes first
+ * into making sure: where the runner-up at the largest size is within chance of the leader, both
+ * are trained once more with another seed; and the leader gets a third size, without which its
+ * learning curve cannot be drawn. Then come further learning rates of the winner, arms that had not
+ * had their turn, again by their priors, and a third seed for what still ties.
  *
  * Arms are compared by the metric at equal size, equal ones by their loss, as trained with the
  * first seed: further seeds tell finalists apart in the ranking, and decide nothing before.

@@ -348,6 +348,39 @@ static void test_three_sizes(void **state)
                     w.trials[k].examples == 1024);
 }
 
+/* Where there is no time for all examples, the winner gets as many as there is time for, once, and
+ * who is compared with it there gets as many. */
+static void test_part_of_the_examples(void **state)
+{
+    (void)state;
+    static const struct {
+        double budget;
+        size_t size, arms; /* size 0: nothing above the first */
+    } cases[] = {{70, 0, 0},    {140, 134, 1}, {165, 203, 1},
+                 {220, 267, 1}, {264, 350, 1}, {320, 400, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = duel(400, 0.15);
+        size_t above = 0;
+        w.budget = cases[i].budget;
+        run(&w);
+        for (size_t k = 0; k < w.trial_count; k++)
+            above += w.trials[k].examples > 64;
+        assert_int_equal(above, cases[i].arms);
+        if (above)
+            assert_int_equal(count_of(&w, 0, cases[i].size, 0), 1);
+    }
+    struct world w = duel(100000, 0.15); /* 64, 256, and then 1024 do not fit */
+    w.budget = 650;
+    run(&w);
+    size_t between = 0, others = 0;
+    for (size_t k = 0; k < w.trial_count; k++) {
+        between += w.trials[k].examples > 256 && w.trials[k].arm == 0;
+        others += w.trials[k].examples > 256 && w.trials[k].arm != 0;
+    }
+    assert_int_equal(between, 1);
+    assert_int_equal(others, 0);
+}
+
 /* Seeds decide nothing before the end: what follows is as without them. */
 static void test_seeds_do_not_promote(void **state)
 {
@@ -497,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_an_arm_without_steps_reads_less),
         cmocka_unit_test(test_ties_get_seeds),
         cmocka_unit_test(test_three_sizes),
+        cmocka_unit_test(test_part_of_the_examples),
         cmocka_unit_test(test_seeds_do_not_promote),
         cmocka_unit_test(test_slow_answers_wait),
         cmocka_unit_test(test_the_rest_goes_by_prior),
