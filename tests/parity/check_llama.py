@@ -90,8 +90,9 @@ def main():
         adapter, name = export.folder / "adapter.gguf", export.folder.name
         compare(table, f"{name} on F32", export, base, adapter, F32_TOLERANCE)
         compare(table, f"{name} on 4 bits", export, given.model, adapter, Q4_TOLERANCE)
-        bare = Llama(base).answer(export, TEXTS[0])
-        table.control(export.expected()[0], bare, F32_TOLERANCE / 10)
+        bare = Llama(base)
+        found = [bare.answer(export, text) for text in TEXTS]
+        table.control(export.expected()[: len(TEXTS)], found, F32_TOLERANCE / 10)
     for export in find(given, "merged-gguf"):
         tolerance = F32_TOLERANCE if "-f32-" in export.folder.name else F16_TOLERANCE
         compare(table, export.folder.name, export, export.folder / "model.gguf", None, tolerance)

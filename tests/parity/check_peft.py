@@ -34,7 +34,7 @@ def check_folder(export, tokenizer, model_path, table):
     expected = export.expected()
     table.add(export.folder.name, expected, [answer(text) for text in INPUTS], TOLERANCE)
     with model.disable_adapter():
-        table.control(expected[0], answer(INPUTS[0]), TOLERANCE)
+        table.control(expected, [answer(text) for text in INPUTS], TOLERANCE)
 
 
 def check_messages(export, tokenizer, table):

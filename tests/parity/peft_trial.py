@@ -14,6 +14,7 @@ from peft import (
     IA3Config,
     LoraConfig,
     PrefixTuningConfig,
+    PromptEncoderConfig,
     PromptTuningConfig,
     TaskType,
     get_peft_model,
@@ -192,6 +193,13 @@ def make_prompt_tuning(model, arguments, start):
     return peft_model
 
 
+def make_p_tuning(model, arguments, start):
+    config = PromptEncoderConfig(
+        num_virtual_tokens=arguments.virtual_tokens, task_type=TaskType.CAUSAL_LM
+    )
+    return get_peft_model(model, config)
+
+
 def make_prefix_tuning(model, arguments, start):
     config = PrefixTuningConfig(
         num_virtual_tokens=arguments.virtual_tokens, task_type=TaskType.CAUSAL_LM
@@ -209,6 +217,7 @@ TECHNIQUES = {
     "lora": make_lora,
     "ia3": make_ia3,
     "prompt_tuning": make_prompt_tuning,
+    "p_tuning": make_p_tuning,
     "prefix_tuning": make_prefix_tuning,
     "full_finetune": make_full_finetune,
 }
