@@ -7,8 +7,9 @@ enum {
     FIRST_RUNG = 64,
     GROWTH = 4,
     LEAST_EPOCHS = 2,
-    CURVE_SIZES = 3, /* that a learning curve takes */
-    SEEDS = 2,       /* of finalists that tie; one more when nothing else is left */
+    LEAST_SEEN = 512, /* examples, those of all passes, of a training that is cut short */
+    CURVE_SIZES = 3,  /* that a learning curve takes */
+    SEEDS = 2,        /* of finalists that tie; one more when nothing else is left */
     FINALISTS = 2
 };
 
@@ -264,14 +265,36 @@ static bool vary_rates(const struct policy_view *v, size_t examples, size_t most
     return false;
 }
 
-/* The most examples, at least twice `last`, in steps of an eighth, that the arm can be trained with
- * in the time left; 0 when there is no time for that. */
-static size_t affordable(const struct policy_view *v, size_t arm, size_t last)
+/* Passes over `n` examples for which there is time: 0, the usual number; else fewer; -1: none.
+ *
+ * Two passes over all of 363 examples did as well as four over half of them, or better (IA3 0.873
+ * and 0.870, LoRA 0.850 and 0.817 on trec); but two over 128 did far worse than four (IA3 0.655 and
+ * 0.853). */
+static int affordable_epochs(const struct policy_view *v, size_t arm, size_t n)
 {
-    size_t n = v->examples;
-    while (n >= 2 * last && v->seconds(v->context, arm, n, 0) > v->left)
+    int epochs = LEAST_EPOCHS, least = (int)((LEAST_SEEN + n - 1) / n);
+    if (v->seconds(v->context, arm, n, 0) <= v->left)
+        return 0;
+    epochs = epochs < least ? least : epochs;
+    if (v->seconds(v->context, arm, n, epochs) > v->left)
+        return -1;
+    while (v->seconds(v->context, arm, n, epochs + 1) <= v->left)
+        epochs++;
+    return epochs;
+}
+
+/* The arm with the most examples, at least twice `last`, in steps of an eighth, for which there is
+ * time. */
+static bool stretch(const struct policy_view *v, size_t arm, size_t last,
+                    struct policy_action *action)
+{
+    size_t n = v->examples, rate = best_at(v, arm, last)->rate;
+    int epochs = affordable_epochs(v, arm, n);
+    while (epochs < 0 && n >= 2 * last) {
         n -= (n + 7) / 8;
-    return n >= 2 * last ? n : 0;
+        epochs = affordable_epochs(v, arm, n);
+    }
+    return n >= 2 * last && !find(v, arm, rate, n) && act(action, arm, rate, n, epochs);
 }
 
 /* The better half of the arms at `last` with `size` examples. Before the last size, time is kept
@@ -315,12 +338,9 @@ static size_t size_between(const struct policy_view *v, size_t below, size_t abo
 static bool climb_partly(const struct policy_view *v, size_t last, size_t next, size_t *top,
                          struct policy_action *action)
 {
-    size_t arm = arm_in_place(v, last, 0), rate = best_at(v, arm, last)->rate;
     size_t size = size_between(v, last, next);
-    if (!size) {
-        size = affordable(v, arm, last);
-        return size && !find(v, arm, rate, size) && act(action, arm, rate, size, 0);
-    }
+    if (!size)
+        return stretch(v, arm_in_place(v, last, 0), last, action);
     if (halve(v, last, size, action))
         return true;
     if (count_at(v, size))

@@ -3,20 +3,22 @@
  * What to try next: a pure function of what is known, so that a study that was stopped goes on as
  * it would have gone, and recorded trials can be replayed through it.
  *
- * An arm is a technique. Arms that train nothing by steps run once, as far as
- * they take 30 % of the time together, those with the highest prior first; one with no prior in its
- * favour only if it takes 8 %. The others are
- * screened on a small part of the examples with their usual learning rate, those with the highest
- * prior first, as many as a share of the time allows. The better half then tries its neighbouring
- * learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar
- * 2016): four times the examples for the better half of the arms, up to all examples, each time
- * trained from the start with a finished schedule. Where there are so few examples that all of them
- * are the small part, screening may take all but the time for rates; and where there is no time for
- * the next size, the best arm gets as many examples as there is time for. What is left goes first
- * into making sure: where the runner-up at the largest size is within chance of the leader, both
- * are trained once more with another seed; and the leader gets a third size, without which its
- * learning curve cannot be drawn. Then come further learning rates of the winner, arms that had not
- * had their turn, again by their priors, and a third seed for what still ties.
+ * An arm is a technique. Arms that train nothing by steps run once, as far as they take 30 % of the
+ * time together, those with the highest prior first; one with no prior in its favour only if it
+ * takes 8 %. The others are screened on a small part of the examples with their usual learning
+ * rate, those with the highest prior first, as many as a share of the time allows. The better half
+ * then tries its neighbouring learning rates. After that follows successive halving (Karnin et al.
+ * 2013; Jamieson and Talwalkar 2016): four times the examples for the better half of the arms, up
+ * to all examples, each time trained from the start with a finished schedule. Where there are so
+ * few examples that all of them are the small part, screening may take all but the time for rates.
+ * Where there is no time for the next size, the best arm gets fewer passes over it, two at least,
+ * or as many examples as there is time for.
+ *
+ * What is left goes first into making sure: where the runner-up at the largest size is within
+ * chance of the leader, both are trained once more with another seed; and the leader gets a third
+ * size, without which its learning curve cannot be drawn. Then come further learning rates of the
+ * winner, arms that had not had their turn, again by their priors, and a third seed for what still
+ * ties.
  *
  * Arms are compared by the metric at equal size, equal ones by their loss, as trained with the
  * first seed: further seeds tell finalists apart in the ranking, and decide nothing before.
