@@ -113,6 +113,14 @@ static void learn_pace(const struct study *study, const struct technique *techni
             (t->trial_seconds.value - t->train_seconds.value) / (double)t->dev_predictions;
 }
 
+/* Seconds that the bare model takes to read a token. */
+static double reading_seconds(const struct study *study)
+{
+    if (!(study->seconds_per_reading > 0))
+        return study->seconds_per_answer / study->example_tokens;
+    return study->seconds_per_reading / study_workload(study, 1).input_tokens;
+}
+
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
@@ -121,7 +129,7 @@ struct pace pace_of(const struct study *study, const struct technique *technique
     if (!(technique->needs & NEEDS_MODEL))
         return pace;
     if (!(token > 0))
-        token = training_factor * each / study->example_tokens;
+        token = training_factor * reading_seconds(study);
     if (technique->learning_rates)
         pace.token = token * training_weight(study, technique);
     pace.answer = each * relative_cost(study, technique);

@@ -368,6 +368,26 @@ static enum status time_bare_model(struct study *study, struct adapted *adapted,
     return status == OUT_OF_TIME ? OK : status;
 }
 
+/* Training reads and writes nothing, so where answers are written, what they take says little about
+ * it. */
+static enum status time_reading(struct study *study, struct adapted *adapted, struct error *err)
+{
+    bool writes = study->data.task != TASK_CLASSIFICATION &&
+                  study->data.task != TASK_MULTIPLE_CHOICE && study->tokens_answer > 1;
+    size_t half = study->split.dev_count / 2 < PROBE_HALF ? study->split.dev_count / 2 : PROBE_HALF;
+    double seconds, best = study->seconds_per_answer;
+    enum status status = OK;
+    if (!writes || !half)
+        return OK;
+    adapted->longest_answer = 1;
+    for (size_t i = 0; i < 2 && status == OK; i++) {
+        status = time_answers(study, adapted, i * half, half, &seconds, err);
+        best = status == OK ? fmin(seconds, best) : best;
+    }
+    study->seconds_per_reading = best;
+    return status;
+}
+
 /* Leaves seconds_per_answer at 0 when the budget does not reach the first answer. */
 static enum status probe(struct study *study, struct error *err)
 {
@@ -378,6 +398,8 @@ static enum status probe(struct study *study, struct error *err)
         status = bare_model(study, &adapted, err);
         if (status == OK)
             status = time_bare_model(study, adapted, err);
+        if (status == OK && study->seconds_per_answer > 0)
+            status = time_reading(study, adapted, err);
         adapted_release(adapted);
     }
     return status == OUT_OF_TIME ? OK : status;

@@ -48,6 +48,8 @@ struct study {
     double tokens_rationale;   /* mean of the worked solutions; 0 when there are none */
     double seconds_per_answer; /* of the bare model on these data, probed; 0: not known, since
                                   there was no time for a single answer */
+    double seconds_per_reading; /* of one request without writing its answer, where that is written
+                                   token by token; 0: as long as an answer */
 
     /* What the rules say; NULL and empty until study_judge. */
     struct rules *rules;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "advisor/pace.h"
 #include "tests/study_support.h"
 
 static bool exists(const char *path)
@@ -423,6 +424,41 @@ static void test_sizes_stay(void **state)
     bench_leave(&bench);
 }
 
+/* Where answers are written, reading is timed on its own, and the guess for training rests on it.
+ */
+static void test_reading_and_writing(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct desk desk;
+    struct trials none = {0};
+    bench_enter(&bench);
+    FILE *file = fopen(bench.data, "w");
+    fprintf(file, "prompt,completion\n");
+    for (int i = 0; i < 60; i++)
+        fprintf(file, "what comes after %d,\"number %d comes after it, and %d after that\"\n", i,
+                i + 1, i + 2);
+    assert_int_equal(fclose(file), 0);
+    must_begin(&desk, &bench, "--budget 10m --task generation");
+    double reading = desk.study.seconds_per_reading;
+    assert_true(reading > 0 && reading < desk.study.seconds_per_answer);
+    desk_close(&desk);
+    must_begin(&desk, &bench, "--budget 10m --task generation");
+    struct study *study = &desk.study;
+    assert_true(fabs(study->seconds_per_reading - reading) < 1e-4 * reading);
+    double token = pace_of(study, technique_find("lora"), &none).token;
+    study->seconds_per_answer *= 2;
+    assert_float_equal(pace_of(study, technique_find("lora"), &none).token, token, 1e-12);
+    study->seconds_per_reading *= 2;
+    assert_float_equal(pace_of(study, technique_find("lora"), &none).token, 2 * token, 1e-12);
+    desk_close(&desk);
+    bench_rows(bench.data, 60, 3, 3);
+    must_begin(&desk, &bench, "--budget 10m --fresh");
+    assert_float_equal(desk.study.seconds_per_reading, 0, 0);
+    desk_close(&desk);
+    bench_leave(&bench);
+}
+
 /* A budget that ended before the first answer: the study exists, a later run decides its sizes. */
 static void test_no_time_at_all(void **state)
 {
@@ -521,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_fresh_spares_other_files),
         cmocka_unit_test(test_an_empty_file_will_do),
         cmocka_unit_test(test_sizes_stay),
+        cmocka_unit_test(test_reading_and_writing),
         cmocka_unit_test(test_no_time_at_all),
         cmocka_unit_test(test_time_counts_when_something_was_measured),
         cmocka_unit_test(test_deadline),
