@@ -287,6 +287,7 @@ const struct technique few_shot = {
     .summary = "worked examples from the data in front of every request",
     .needs = NEEDS_MODEL,
     .minimum_examples = 1,
+    .prior = 8,
     .hyperparameters = hyperparameters,
     .check = check,
     .predict = predict,

@@ -90,11 +90,10 @@ struct technique {
     const char *summary; /* one line, for lists */
     unsigned needs;      /* enum technique_needs */
     int minimum_examples;
-    double prior; /* points of accuracy above the majority answer that it brought with 64 training
-                     examples, mean of trec and sst2 or the one that was run
-                     (tests/parity/README.md), less 10 where a pass costs twice as much; without a
-                     measurement, that of its nearest relative; only the order in which techniques
-                     get their turn depends on it */
+    double prior; /* points of right answers above the majority answer that it brought with 128
+                     training examples, the mean over the tasks of tests/bench/recorded, rounded;
+                     without a measurement, that of its nearest relative; only the order in which
+                     techniques get their turn depends on it */
     const struct hyperparameter *hyperparameters; /* its own, ended by a row without name */
     const char *learning_rates; /* "3e-4,1e-3,3e-3": the rates to race, the default
                                    in the middle; NULL: nothing is trained */

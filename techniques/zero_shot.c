@@ -12,5 +12,6 @@ const struct technique zero_shot = {
     .family = "prompt",
     .summary = "the instruction alone, nothing learned from the examples",
     .needs = NEEDS_MODEL,
+    .prior = -4,
     .hyperparameters = hyperparameters,
 };

@@ -184,6 +184,12 @@ static bool is_offered(const struct question *q, const struct technique *techniq
     return question_trial(&one, 0, 0, q->size_count - 1, 0, &substitute) != NULL;
 }
 
+static double prior_elsewhere(const struct question *q, const struct technique *technique)
+{
+    double points = record_points(q->record, technique, q->task->name);
+    return isnan(points) ? technique->prior : points;
+}
+
 static void make_offers(struct question *q)
 {
     const struct technique *technique;
@@ -191,7 +197,7 @@ static void make_offers(struct question *q)
         if (!is_offered(q, technique))
             continue;
         struct offer *offer = &q->offers[q->offer_count++];
-        *offer = (struct offer){.technique = technique};
+        *offer = (struct offer){.technique = technique, .prior = prior_elsewhere(q, technique)};
         if (technique->learning_rates)
             offer_rates(q, offer);
     }
@@ -224,6 +230,23 @@ static void time_answers(struct question *q)
         if (counts(q, row, row->technique) && row->technique->needs & NEEDS_MODEL)
             q->answer_seconds = fmin(q->answer_seconds, row->score_seconds / row->dev);
     }
+}
+
+/* Where answers are written, reading is what a token takes on the fastest task where they are not:
+ * the record has no other measurement of it. */
+static void time_reading(struct question *q)
+{
+    double token = INFINITY;
+    if (q->task->labels > 0)
+        return;
+    for (size_t i = 0; i < q->record->count; i++) {
+        const struct recorded *row = &q->record->rows[i];
+        const struct task_numbers *task = record_task(q->record, row->task);
+        if (row->usual && !*row->failure && row->technique->needs & NEEDS_MODEL && task->labels > 0)
+            token = fmin(token, row->score_seconds / row->dev / task->example_tokens);
+    }
+    if (!isinf(token))
+        q->reading_seconds = token * (q->task->example_tokens - q->task->answer_tokens + 1);
 }
 
 static void state_facts(const struct question *q, struct facts *facts)
@@ -305,6 +328,7 @@ static enum status make_all(const struct record *record, struct model *model, si
         make_offers(&q);
         count_answers(&q);
         time_answers(&q);
+        time_reading(&q);
         status = ask_rules(&q, rules, arena, err);
         questions[(*count)++] = q;
     }

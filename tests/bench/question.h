@@ -35,6 +35,7 @@ struct offer {
     const struct technique *technique;
     double rates[MOST_RATES]; /* ascending */
     size_t rate_count, usual_rate;
+    double prior;    /* as in technique.h, but measured on the other tasks of the record */
     double rules;    /* points by which the rules raise it */
     bool excluded;   /* by a rule */
     double lifetime; /* tokens that the arithmetic expects of its lifetime */
@@ -49,7 +50,8 @@ struct question {
     size_t offer_count;
     size_t dev, test;      /* answers that all trials with all examples and steps have; another may
                             * have fewer, and is compared on those it has */
-    double answer_seconds; /* of the bare model */
+    double answer_seconds;  /* of the bare model */
+    double reading_seconds; /* as in advisor/study.h: by the tasks whose answers are not written */
 };
 
 /* Asks about every task and every size from FIRST_RUNG on with which at least `least` techniques

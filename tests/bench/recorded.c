@@ -197,6 +197,8 @@ double share_of_right(const bool *right, double count)
     return sum / count;
 }
 
+enum { POINTS_EXAMPLES = 128 };
+
 static enum status check_answers(struct record *record, struct recorded *row, struct error *err)
 {
     const struct metric *metric = metric_find(row->metric);
@@ -410,4 +412,44 @@ enum status record_read(struct record *record, const char *tasks, const char *fo
     if (status == OK && !record->count)
         return error_set(err, FAILED, "%s holds no recorded trial", folder);
     return status;
+}
+
+/* ---- What a technique brought ---------------------------------------------------------------- */
+
+static bool is_usual_rate(const struct recorded *row)
+{
+    struct setting setting = setting_default(row->technique);
+    double usual = row->technique->learning_rates ? setting_number(&setting, "learning_rate") : 0;
+    return fabs(row->rate - usual) <= 1e-9 * usual;
+}
+
+/* The mean over seeds of the share of right test answers; NAN when there is no such trial. */
+static double usual_share(const struct record *record, const char *task, const char *technique)
+{
+    double sum = 0, count = 0;
+    for (size_t i = 0; i < record->count; i++) {
+        const struct recorded *row = &record->rows[i];
+        if (row->usual && !*row->failure && (size_t)row->examples == POINTS_EXAMPLES &&
+            !strcmp(row->task, task) && !strcmp(row->name, technique) && is_usual_rate(row)) {
+            sum += share_of_right(row->test_right, row->test);
+            count++;
+        }
+    }
+    return sum / count;
+}
+
+double record_points(const struct record *record, const struct technique *technique,
+                     const char *without)
+{
+    double sum = 0, count = 0;
+    for (size_t i = 0; i < record->task_count; i++) {
+        const char *task = record->tasks[i].name;
+        double gain =
+            usual_share(record, task, technique->name) - usual_share(record, task, "majority");
+        if (isnan(gain) || (without && !strcmp(task, without)))
+            continue;
+        sum += 100 * gain;
+        count++;
+    }
+    return sum / count;
 }

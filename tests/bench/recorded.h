@@ -76,6 +76,12 @@ enum status record_read(struct record *record, const char *tasks, const char *fo
 /* Of `count` answers. */
 double share_of_right(const bool *right, double count);
 
+/* Points of the share of right test answers that a technique came out above the majority answer
+ * with 128 examples and its usual rate: the mean over tasks of the mean over seeds. `without` is a
+ * task that does not count, or NULL. NAN when no task has both. */
+double record_points(const struct record *record, const struct technique *technique,
+                     const char *without);
+
 /* NULL when there is none. */
 const struct task_numbers *record_task(const struct record *record, const char *name);
 

@@ -90,6 +90,7 @@ static void pretend_study(struct rerun *r)
     r->study.tokens_answer = q->task->answer_tokens;
     r->study.tokens_rationale = q->task->rationale_tokens;
     r->study.seconds_per_answer = q->answer_seconds;
+    r->study.seconds_per_reading = q->reading_seconds;
 }
 
 static void make_arms(struct rerun *r)
@@ -97,7 +98,7 @@ static void make_arms(struct rerun *r)
     for (size_t i = 0; i < r->q->offer_count; i++) {
         const struct offer *offer = &r->q->offers[i];
         r->arms[i] = (struct arm){.trained = offer->technique->learning_rates != NULL,
-                                  .prior = offer->technique->prior + offer->rules,
+                                  .prior = offer->prior + offer->rules,
                                   .rates = offer->rates,
                                   .rate_count = offer->rate_count,
                                   .usual_rate = offer->usual_rate,
@@ -512,12 +513,13 @@ static double halved_best(struct rerun *r, const struct recorded *const *rows, s
     return sum / HALVINGS;
 }
 
-static double floor_metric(const struct rerun *r, const struct recorded *const *rows, size_t count)
+/* What is left when nothing was chosen: the majority answer, or NULL when that is not recorded. */
+static const struct recorded *floor_of(const struct recorded *const *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!strcmp(rows[i]->technique->family, "baseline"))
-            return replay_test(r, rows[i]);
-    return 0;
+            return rows[i];
+    return NULL;
 }
 
 struct judged replay_judge(struct rerun *r)
@@ -528,13 +530,14 @@ struct judged replay_judge(struct rerun *r)
     for (size_t i = 0; i < count; i++)
         if (!best || replay_test(r, rows[i]) > replay_test(r, best))
             best = rows[i];
-    v.metric = r->chosen ? replay_test(r, r->chosen) : floor_metric(r, rows, count);
+    const struct recorded *taken = r->chosen ? r->chosen : floor_of(rows, count);
+    v.metric = taken ? replay_test(r, taken) : 0;
     v.regret = replay_test(r, best) - v.metric;
     v.fair_regret = halved_best(r, rows, count) - v.metric;
     v.hit = v.regret <= 1e-12 || (r->chosen && r->chosen->technique == best->technique);
     v.tied = v.regret <= 1e-12 ||
-             (r->chosen && test_pair(r, best, r->chosen, r->q->dev, r->q->test).two_sided > 0.05);
-    v.covered = r->chosen && interval_holds(replay_dev(r, r->chosen), (double)r->q->dev, v.metric,
-                                            (double)r->q->test);
+             (taken && test_pair(r, best, taken, r->q->dev, r->q->test).two_sided > 0.05);
+    v.covered = taken && interval_holds(replay_dev(r, taken), (double)r->q->dev, v.metric,
+                                        (double)r->q->test);
     return v;
 }

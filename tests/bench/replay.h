@@ -91,7 +91,8 @@ struct judged {
     double fair_regret; /* against that of one half of the test answers, judged on the other, mean
                            over many halvings */
     bool hit;           /* the choice is the best one, or as good */
-    bool tied;          /* or not significantly worse: exact McNemar, two-sided, 5 % */
+    bool tied;          /* or not significantly worse: exact McNemar, two-sided, 5 %; when nothing
+                           was chosen, the majority answer is not */
     bool covered;       /* the 80 % interval of its metric holds its test metric */
     double share;       /* of the exhaustive cost */
 };
