@@ -17,6 +17,7 @@
 
 #include "advisor/baseline.h"
 #include "datasets/demo.h"
+#include "tests/json_schema.h"
 #include "tests/study_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -143,6 +144,7 @@ static json_t *check(enum status expected, const char *words)
         fail_msg("check %s: status %d, expected %d: %s", words, (int)status, (int)expected,
                  err.text);
     json_t *root = read_json("check.json");
+    schema_must_accept_value("check", root);
     assert_string_equal(string_of(root, "verdict"), names[expected]);
     return root;
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "tests/json_schema.h"
 #include "tests/program_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -30,6 +31,7 @@ static json_t *dry_run(struct call *call, const struct bench *bench, const char 
     char words[1024];
     snprintf(words, sizeof words, "%s --dry-run", more);
     run_well(call, bench, words);
+    schema_must_accept("plan", text_string(&call->out));
     return parse(call);
 }
 

@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "tests/adapting.h"
 #include "tests/export_support.h"
+#include "tests/json_schema.h"
 
 #define TINY FIXTURES "tiny.gguf"
 
@@ -354,6 +355,7 @@ static json_t *row_of(const struct text *lines, int row)
         at = strchr(at, '\n') + 1;
     json_t *parsed = json_loadb(at, strcspn(at, "\n"), 0, NULL);
     assert_non_null(parsed);
+    schema_must_accept_value("prediction", parsed);
     return parsed;
 }
 
