@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +25,7 @@
 #include "artifacts/predict.h"
 #include "artifacts/task_table.h"
 #include "base/hash.h"
+#include "base/lock.h"
 #include "tests/adapting.h"
 #include "tests/export_support.h"
 #include "tests/json_schema.h"
@@ -285,6 +288,103 @@ static void refuses_what_is_no_table(void **state)
     text_release(&bytes);
 }
 
+/* ---- Two at once ----------------------------------------------------------------------------- */
+
+enum { WRITERS = 2 };
+
+/* Between reading the table and replacing it, long enough for the other one to begin. */
+static void dawdle(void *context, const char *path)
+{
+    const struct timespec pause = {0, 300000000};
+    (void)context;
+    (void)path;
+    nanosleep(&pause, NULL);
+}
+
+/* In a process of its own: says that it has learned, and exports when it is told to. */
+static void add_when_told(const struct bench *bench, const struct lesson *lesson, int ready, int go)
+{
+    struct shop shop;
+    struct error err = {0};
+    struct agreement agreement;
+    char byte = 0;
+    alarm(60); /* the parent waits */
+    learn(&shop, lesson);
+    struct export_request request = shop_request(&shop, "prompt-table", bench->file);
+    request.task = lesson->name;
+    request.written = dawdle;
+    request.patience = 60;
+    bool told = write(ready, &byte, 1) == 1 && read(go, &byte, 1) == 1;
+    enum status status = told ? export_make(&request, &agreement, &err) : FAILED;
+    if (status != OK)
+        fprintf(stderr, "%s: %s\n", lesson->name, err.text);
+    shop_close(&shop);
+    _exit(status == OK ? 0 : 1);
+}
+
+static void two_at_once_lose_no_task(void **state)
+{
+    const struct bench *bench = *state;
+    int ready[2], go[2], status;
+    pid_t writers[WRITERS];
+    char bytes[WRITERS] = {0};
+    struct prompt_table table;
+    struct error err;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = fork();
+        assert_true(writers[i] >= 0);
+        if (!writers[i])
+            add_when_told(bench, &lessons[i], ready[1], go[0]);
+    }
+    close(ready[1]);
+    close(go[0]);
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(read(ready[0], bytes, 1), 1);
+    assert_int_equal(write(go[1], bytes, WRITERS), WRITERS);
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(waitpid(writers[i], &status, 0), writers[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    close(ready[0]);
+    close(go[1]);
+    assert_int_equal(prompt_table_load(&table, bench->file, &err), OK);
+    for (int i = 0; i < WRITERS; i++)
+        assert_non_null(prompt_table_find(&table, lessons[i].name));
+    assert_int_equal(entries(bench), 1); /* no lock is left */
+    prompt_table_release(&table);
+}
+
+/* Who does not get its turn says so, and leaves all as it was. */
+static void waiting_has_an_end(void **state)
+{
+    const struct bench *bench = *state;
+    const struct deadline over = {.at = 1e-9};
+    char path[PATH + 8];
+    int lock;
+    struct shop shop;
+    struct error err;
+    struct agreement agreement;
+    learn(&shop, &lessons[0]);
+    snprintf(path, sizeof path, "%s-lock", bench->file);
+    assert_int_equal(lock_try(path, &lock), LOCK_TAKEN);
+    struct export_request request = shop_request(&shop, "prompt-table", bench->file);
+    request.task = "late";
+    request.patience = 0.1;
+    assert_int_equal(export_make(&request, &agreement, &err), FAILED);
+    assert_non_null(strstr(err.text, "desk.prompts: another advisor is adding a task to it"));
+    request.patience = 60;
+    request.deadline = &over;
+    assert_int_equal(export_make(&request, &agreement, &err), OUT_OF_TIME);
+    assert_int_equal(entries(bench), 1); /* the lock of the other one */
+    lock_release(path, &lock);
+    assert_int_equal(entries(bench), 0);
+    assert_int_equal(export_as(&shop, bench, "late", false, &agreement, &err), OK);
+    assert_int_equal(entries(bench), 1);
+    shop_close(&shop);
+}
+
 /* ---- Answers -------------------------------------------------------------------------------- */
 
 static void write_mixed(const struct bench *bench)
@@ -463,6 +563,8 @@ int main(void)
         TEST(replacing_needs_leave_and_touches_no_other),
         TEST(damage_leaves_the_old_file),
         TEST(refuses_what_is_no_table),
+        TEST(two_at_once_lose_no_task),
+        TEST(waiting_has_an_end),
         TEST(mixed_rows_are_answered_as_alone),
         TEST(goes_on_where_it_stopped),
     };
