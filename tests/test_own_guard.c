@@ -26,16 +26,13 @@ static void write_model(const char *path)
     static const char key[] = "llama.context_length";
     enum { CONTEXT = 512, TYPE_BYTES = 4 };
     struct text bytes = {0};
-    read_all(TINY_MODEL, &bytes);
+    files_read(TINY_MODEL, &bytes);
     char *at = memmem(bytes.bytes, bytes.length, key, sizeof key - 1);
     assert_non_null(at);
     unsigned char *value = (unsigned char *)at + sizeof key - 1 + TYPE_BYTES;
     value[0] = CONTEXT & 255; /* little endian, whatever the machine */
     value[1] = CONTEXT >> 8;
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes.bytes, 1, bytes.length, file), bytes.length);
-    assert_int_equal(fclose(file), 0);
+    files_write(path, bytes.bytes, bytes.length);
     text_release(&bytes);
 }
 

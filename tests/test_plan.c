@@ -152,9 +152,9 @@ static void test_a_plan_goes_on(void **state)
     run_well(&call, &bench, TECHNIQUES " --budget 2s");
     forget(&call);
     snprintf(path, sizeof path, "%s/study.db", bench.folder);
-    read_all(path, &before);
+    files_read(path, &before);
     json_t *plan = dry_run(&call, &bench, TECHNIQUES " --budget 5m");
-    read_all(path, &after);
+    files_read(path, &after);
     assert_true(json_is_true(json_object_get(plan, "speed_stored")));
     assert_true(number(planned(plan, "majority"), "trials_done") == 1);
     assert_true(number(planned(plan, "majority"), "trials_planned") == 0);

@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +27,7 @@
 #include "base/lock.h"
 #include "tests/adapting.h"
 #include "tests/export_support.h"
+#include "tests/files.h"
 #include "tests/json_schema.h"
 
 #define TINY FIXTURES "tiny.gguf"
@@ -37,14 +37,6 @@ enum { PATH = 256, MIXED_ROWS = 600 /* three chunks */ };
 struct bench {
     char folder[64], file[PATH], input[PATH], output[PATH];
 };
-
-static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where)
-{
-    (void)facts;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
 
 static int enter(void **state)
 {
@@ -61,7 +53,7 @@ static int enter(void **state)
 static int leave(void **state)
 {
     struct bench *bench = *state;
-    nftw(bench->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    files_remove(bench->folder);
     free(bench);
     return 0;
 }
@@ -75,27 +67,6 @@ static int entries(const struct bench *bench)
         count += entry->d_name[0] != '.';
     closedir(list);
     return count;
-}
-
-static void take(const char *path, struct text *out)
-{
-    char buffer[4096];
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    text_clear(out);
-    if (!file)
-        fail_msg("%s is not there", path);
-    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(out, buffer, got);
-    fclose(file);
-}
-
-static void put(const char *path, const struct text *bytes)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text_string(bytes), 1, bytes->length, file), bytes->length);
-    assert_int_equal(fclose(file), 0);
 }
 
 /* ---- Tasks ---------------------------------------------------------------------------------- */
@@ -181,13 +152,13 @@ static void replacing_needs_leave_and_touches_no_other(void **state)
     struct prompt_table before, after;
     struct text old = {0}, same = {0};
     export_all(bench);
-    take(bench->file, &old);
+    files_read(bench->file, &old);
     assert_int_equal(prompt_table_load(&before, bench->file, &err), OK);
     learn(&shop, &lessons[0]);
     shop_customise(&shop, "prompt_tuning", "num_virtual_tokens=5", 0.4);
     assert_int_equal(export_as(&shop, bench, "opinion", false, &agreement, &err), USAGE);
     assert_non_null(strstr(err.text, "has a task \"opinion\" already; give --force"));
-    take(bench->file, &same);
+    files_read(bench->file, &same);
     assert_int_equal(same.length, old.length);
     assert_memory_equal(same.bytes, old.bytes, old.length);
     assert_int_equal(export_as(&shop, bench, "opinion", true, &agreement, &err), OK);
@@ -216,7 +187,7 @@ static void damage(void *context, const char *path)
     struct text bytes = {0};
     struct error err;
     char digest[HASH_HEX];
-    take(path, &bytes);
+    files_read(path, &bytes);
     const char *about = memmem(bytes.bytes, bytes.length, "{\n  \"advisor_export\"", 20);
     assert_non_null(about);
     bytes.bytes[(size_t)(about - bytes.bytes) - 4 - 2] ^= 0x10; /* of the last value before it */
@@ -225,7 +196,7 @@ static void damage(void *context, const char *path)
         assert_int_equal(hash_bytes(bytes.bytes, bytes.length, digest, &err), OK);
         text_append(&bytes, digest, 64);
     }
-    put(path, &bytes);
+    files_write(path, bytes.bytes, bytes.length);
     text_release(&bytes);
 }
 
@@ -237,7 +208,7 @@ static void damage_leaves_the_old_file(void **state)
     struct agreement agreement;
     struct text old = {0}, same = {0};
     export_all(bench);
-    take(bench->file, &old);
+    files_read(bench->file, &old);
     learn(&shop, &lessons[0]);
     for (int i = 0; i < 2; i++) {
         bool sealed = i;
@@ -256,7 +227,7 @@ static void damage_leaves_the_old_file(void **state)
     shop.predictions[3].probability = 0.999;
     assert_int_equal(export_make(&request, &agreement, &err), FAILED);
     assert_non_null(strstr(err.text, "does not answer like the original: "));
-    take(bench->file, &same);
+    files_read(bench->file, &same);
     assert_int_equal(same.length, old.length);
     assert_memory_equal(same.bytes, old.bytes, old.length);
     assert_int_equal(entries(bench), 1);
@@ -275,7 +246,7 @@ static void refuses_what_is_no_table(void **state)
     assert_int_equal(task_table_check(bench->folder, "t", false, &err), USAGE);
     assert_non_null(strstr(err.text, "is there and is no prompt table"));
     text_add(&bytes, "text,label\na,b\n");
-    put(bench->file, &bytes);
+    files_write(bench->file, text_string(&bytes), bytes.length);
     for (int replace = 0; replace < 2; replace++) {
         assert_int_equal(task_table_check(bench->file, "t", replace, &err), USAGE);
         assert_non_null(strstr(err.text, "not a sound prompt table"));
@@ -407,7 +378,7 @@ static void write_mixed(const struct bench *bench)
             text_release(&tail);
         }
     }
-    put(bench->input, &out);
+    files_write(bench->input, text_string(&out), out.length);
     text_release(&out);
 }
 
@@ -499,17 +470,17 @@ static void mixed_rows_are_answered_as_alone(void **state)
     if (predict(&server, bench, NULL, "task", &result, &err) != OK)
         fail_msg("%s", err.text);
     assert_int_equal(result.rows, MIXED_ROWS);
-    take(bench->output, &mixed);
+    files_read(bench->output, &mixed);
     for (int task = 0; task < LESSONS; task++) {
         assert_int_equal(predict(&server, bench, lessons[task].name, NULL, &result, &err), OK);
-        take(bench->output, &alone);
+        files_read(bench->output, &alone);
         assert_mixed_as_alone(&mixed, &alone, task);
     }
     dismiss(&server);
     serve(&server, bench, 1);
     server.format = PREDICTION_JSONL;
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), OK);
-    take(bench->output, &again);
+    files_read(bench->output, &again);
     assert_int_equal(again.length, mixed.length);
     assert_memory_equal(again.bytes, mixed.bytes, mixed.length);
     dismiss(&server);
@@ -530,22 +501,22 @@ static void goes_on_where_it_stopped(void **state)
     write_mixed(bench);
     serve(&server, bench, 2);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), OK);
-    take(bench->output, &whole);
+    files_read(bench->output, &whole);
     assert_int_equal(strncmp(whole.bytes, "line,task,answer,probability\r\n2,opinion,", 40), 0);
     assert_int_equal(remove(bench->output), 0);
     struct text rows = {0}, bad = {0};
-    take(bench->input, &rows);
+    files_read(bench->input, &rows);
     text_append(&bad, rows.bytes, rows.length);
     memcpy(strstr(bad.bytes, "550,bank"), "550,bonk", 8); /* stops in the third chunk */
-    put(bench->input, &bad);
+    files_write(bench->input, text_string(&bad), bad.length);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), BAD_DATA);
     assert_non_null(strstr(err.text, "in.csv:552: the prompt table has no task \"bonk\""));
     assert_int_equal(result.rows, 512);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), BAD_DATA);
     assert_int_equal(result.resumed, 512);
-    put(bench->input, &rows);
+    files_write(bench->input, text_string(&rows), rows.length);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), OK);
-    take(bench->output, &parts);
+    files_read(bench->output, &parts);
     assert_int_equal(parts.length, whole.length);
     assert_memory_equal(parts.bytes, whole.bytes, whole.length);
     dismiss(&server);
