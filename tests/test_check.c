@@ -353,6 +353,22 @@ static void test_another_technique(void **state)
     refused(USAGE, "there is no technique", "@base.json --technique magic");
 }
 
+/* What answers as well as before may cost more: that is a warning, and not the verdict. */
+static void test_costs_more(void **state)
+{
+    (void)state;
+    struct error err;
+    unlink(in_bench("check.json"));
+    advisor(&err, "check @lora.json --technique chain_of_thought --set max_new_tokens=24 "
+                  "--format json -o @check.json -q");
+    json_t *root = read_json("check.json");
+    const json_t *tokens = json_object_get(json_object_get(root, "cost"), "tokens_per_request");
+    assert_true(number_of(tokens, "ratio") > 1.2);
+    assert_true(json_is_true(json_object_get(tokens, "warning")));
+    assert_true(says(root, "warnings", "tokens per request"));
+    json_decref(root);
+}
+
 static void test_another_setting(void **state)
 {
     (void)state;
@@ -918,6 +934,7 @@ int main(void)
         cmocka_unit_test(test_planted_noise),
         cmocka_unit_test(test_small_drop),
         cmocka_unit_test(test_another_technique),
+        cmocka_unit_test(test_costs_more),
         cmocka_unit_test(test_another_setting),
         cmocka_unit_test(test_another_artifact),
         cmocka_unit_test(test_another_model),
