@@ -264,10 +264,14 @@ install: $(BUILD)/advisor
 	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions"
 	install -m 644 $(BUILD)/advisor.bash \
 		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/advisor"
+	install -d "$(DESTDIR)$(PREFIX)/share/advisor/schema"
+	install -m 644 reports/schema/*.schema.json "$(DESTDIR)$(PREFIX)/share/advisor/schema"
 
 uninstall:
 	rm -f "$(DESTDIR)$(PREFIX)/bin/advisor" "$(DESTDIR)$(PREFIX)/share/man/man1/advisor.1" \
 		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/advisor"
+	rm -f "$(DESTDIR)$(PREFIX)/share/advisor/schema/"*.schema.json
+	rmdir "$(DESTDIR)$(PREFIX)/share/advisor/schema" "$(DESTDIR)$(PREFIX)/share/advisor" || true
 
 clean:
 	rm -rf $(BUILD)

@@ -16,6 +16,9 @@
 /* Examples of the proof: answers in words take longer. */
 enum { REPLAYED_LABELS = 64, REPLAYED_TEXTS = 16 };
 
+/* Seconds for the proof of another export, which a large model may need. */
+enum { PATIENCE = 60 };
+
 struct exporting {
     const struct options *options;
     struct reopened reopened;
@@ -160,6 +163,7 @@ static enum status make(struct exporting *e, struct progress *progress, struct e
                                      .folder = options->output,
                                      .task = e->task,
                                      .replace = options->force,
+                                     .patience = PATIENCE,
                                      .threads = options->threads,
                                      .deadline = &deadline};
     enum status status = take_replay(e, &request.replay, err);

@@ -107,7 +107,6 @@ static void write_technique(struct writer *w, const struct technique *technique)
 {
     const struct hyperparameter *h;
     struct setting setting = setting_default(technique);
-    write_object(w, NULL);
     write_string(w, "name", technique->name);
     write_string(w, "family", technique->family);
     write_string(w, "summary", technique->summary);
@@ -117,15 +116,17 @@ static void write_technique(struct writer *w, const struct technique *technique)
     for (size_t i = 0; (h = setting_hyperparameter(technique, i)); i++)
         write_hyperparameter(w, h, &setting.values[i]);
     write_array_end(w);
-    write_object_end(w);
 }
 
 static void techniques_json(struct writer *w)
 {
     const struct technique *technique;
     write_array(w, "techniques");
-    for (size_t i = 0; (technique = technique_at(i)); i++)
+    for (size_t i = 0; (technique = technique_at(i)); i++) {
+        write_object(w, NULL);
         write_technique(w, technique);
+        write_object_end(w);
+    }
     write_array_end(w);
 }
 
@@ -386,13 +387,13 @@ static void list_json(const struct topic *topic, const struct technique *techniq
                       struct text *out)
 {
     struct writer w = writer_begin(out);
-    if (technique) {
+    write_object(&w, NULL);
+    write_integer(&w, "schema", 1);
+    if (technique)
         write_technique(&w, technique);
-    } else {
-        write_object(&w, NULL);
+    else
         topic->json(&w);
-        write_object_end(&w);
-    }
+    write_object_end(&w);
     writer_end(&w);
 }
 

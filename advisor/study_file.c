@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _DEFAULT_SOURCE /* flock */
 #include "advisor/study_file.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "advisor/allocate.h"
 #include "advisor/reading.h"
+#include "base/lock.h"
 
 /* ---- Which study it is ---------------------------------------------------------------------- */
 
@@ -210,38 +208,22 @@ static const char *lock_path(struct study *study)
     return copy;
 }
 
-/* Whether the file that `descriptor` holds is still the one called `path`. */
-static bool is_current(int descriptor, const char *path)
-{
-    struct stat held, named;
-    return !fstat(descriptor, &held) && !stat(path, &named) && held.st_dev == named.st_dev &&
-           held.st_ino == named.st_ino;
-}
-
-/* The lock is the kernel's, so it goes with the process however that ends. Its owner removes the
- * file when it is done; whoever locked a file removed in between takes the next one. */
+/* Where there are no locks, the store still keeps two from running one trial. */
 static enum status take_lock(struct study *study, struct error *err)
 {
     const char *path = lock_path(study);
-    for (;;) {
-        int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (descriptor < 0)
-            return cannot_keep(study, path, err);
-        bool taken = !flock(descriptor, LOCK_EX | LOCK_NB);
-        if (!taken && errno == EWOULDBLOCK) {
-            close(descriptor);
-            return error_set(err, FAILED,
-                             "%s: another advisor is working on this study; wait until it is "
-                             "done, or choose another --study FILE",
-                             study->path);
-        }
-        /* Where there are no locks, the store still keeps two from running one trial. */
-        if (!taken || is_current(descriptor, path)) {
-            study->lock = descriptor;
-            return OK;
-        }
-        close(descriptor);
+    switch (lock_try(path, &study->lock)) {
+    case LOCK_TAKEN:
+        return OK;
+    case LOCK_BUSY:
+        return error_set(err, FAILED,
+                         "%s: another advisor is working on this study; wait until it is done, or "
+                         "choose another --study FILE",
+                         study->path);
+    case LOCK_IMPOSSIBLE:
+        break;
     }
+    return cannot_keep(study, path, err);
 }
 
 void study_file_close(struct study *study)
@@ -250,9 +232,7 @@ void study_file_close(struct study *study)
     study->store = NULL;
     if (study->lock < 0)
         return;
-    unlink(lock_path(study));
-    close(study->lock);
-    study->lock = -1;
+    lock_release(lock_path(study), &study->lock);
 }
 
 /* ---- The file itself ------------------------------------------------------------------------ */

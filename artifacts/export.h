@@ -24,6 +24,7 @@ struct export_request {
     const char *folder; /* or file, of a format that is one */
     const char *task;   /* then its name among those in the file */
     bool replace;       /* an earlier export of that name */
+    double patience;    /* seconds to wait for another process that adds to the same file */
     int threads;
     const struct deadline *deadline; /* or NULL */
 

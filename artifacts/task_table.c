@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "techniques/virtual_tokens.h"
 
 /* ---- The format ----------------------------------------------------------------------------- */
@@ -227,8 +229,8 @@ static enum status replace(const struct export_request *request, const struct pr
     return status;
 }
 
-enum status task_table_export(const struct export_request *request, struct agreement *agreement,
-                              struct error *err)
+static enum status add_task(const struct export_request *request, struct agreement *agreement,
+                            struct error *err)
 {
     struct prompt_table table;
     char *about = NULL;
@@ -242,5 +244,43 @@ enum status task_table_export(const struct export_request *request, struct agree
         status = replace(request, &table, agreement, err);
     free(about);
     prompt_table_release(&table);
+    return status;
+}
+
+/* Waits while another process has the lock. */
+static enum status take_lock(const struct export_request *request, const char *path, int *lock,
+                             struct error *err)
+{
+    const struct timespec pause = {0, 20000000};
+    double until = clock_seconds() + request->patience;
+    enum lock_outcome outcome;
+    enum status status = OK;
+    while ((outcome = lock_try(path, lock)) == LOCK_BUSY && status == OK) {
+        status = deadline_check(request->deadline, err);
+        if (status == OK && clock_seconds() >= until)
+            status = error_set(err, FAILED,
+                               "%s: another advisor is adding a task to it, and did not end within "
+                               "%.0f s; try again when it is done",
+                               request->folder, request->patience);
+        nanosleep(&pause, NULL);
+    }
+    return outcome == LOCK_IMPOSSIBLE
+               ? error_set(err, FAILED, "%s: cannot be written: %s", path, strerror(errno))
+               : status;
+}
+
+/* From reading to replacing the file nobody else may do the same: the later one of two would drop
+ * the task of the earlier one. */
+enum status task_table_export(const struct export_request *request, struct agreement *agreement,
+                              struct error *err)
+{
+    int lock = -1;
+    struct text path = {0};
+    text_printf(&path, "%s-lock", request->folder);
+    enum status status = take_lock(request, text_string(&path), &lock, err);
+    if (status == OK)
+        status = add_task(request, agreement, err);
+    lock_release(text_string(&path), &lock);
+    text_release(&path);
     return status;
 }

@@ -42,7 +42,8 @@ enum status task_table_check(const char *path, const char *task, bool replace, s
 
 /* What export_make does for this format: adds request->task to the file request->folder, which is
  * made when it is not there. The new file is written beside it, read back and proved before it
- * takes its place; all other tasks stay as they are, to the bit. */
+ * takes its place; all other tasks stay as they are, to the bit. Of two processes that add to one
+ * file, the second waits for the first, for request->patience seconds; then FAILED. */
 enum status task_table_export(const struct export_request *request, struct agreement *agreement,
                               struct error *err);
 

@@ -74,26 +74,14 @@ static inline void start(struct call *call, const struct bench *bench, const cha
     free(copy);
 }
 
-static inline void read_all(const char *path, struct text *text)
-{
-    char buffer[4096];
-    size_t n;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    text_clear(text);
-    while ((n = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(text, buffer, n);
-    fclose(file);
-}
-
 static inline void finish(struct call *call)
 {
     int status;
     assert_int_equal(waitpid(call->process, &status, 0), call->process);
     call->seconds = clock_seconds() - call->began;
     call->status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    read_all(call->out_path, &call->out);
-    read_all(call->err_path, &call->err);
+    files_read(call->out_path, &call->out);
+    files_read(call->err_path, &call->err);
 }
 
 static inline void forget(struct call *call)
@@ -121,7 +109,7 @@ static inline void pause_for(double seconds)
 static inline void wait_for(struct call *call, const char *words)
 {
     for (int i = 0; i < 6000; i++) {
-        read_all(call->err_path, &call->err);
+        files_read(call->err_path, &call->err);
         if (strstr(text_string(&call->err), words))
             return;
         pause_for(0.01);

@@ -7,7 +7,6 @@
 #ifndef TESTS_STUDY_SUPPORT_H
 #define TESTS_STUDY_SUPPORT_H
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "advisor/options.h"
 #include "advisor/study.h"
 #include "base/random.h"
+#include "tests/files.h"
 
 #define TINY_MODEL "tests/parity/fixtures/tiny.gguf"
 
@@ -29,15 +29,6 @@ struct bench {
     char folder[256];
     char data[BENCH_PATH]; /* data.csv in it */
 };
-
-static inline int bench_remove_one(const char *path, const struct stat *facts, int kind,
-                                   struct FTW *where)
-{
-    (void)facts;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
 
 static inline void bench_enter(struct bench *bench)
 {
@@ -51,15 +42,12 @@ static inline void bench_enter(struct bench *bench)
 
 static inline void bench_leave(struct bench *bench)
 {
-    nftw(bench->folder, bench_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    files_remove(bench->folder);
 }
 
 static inline void bench_write(const char *path, const char *bytes)
 {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(bytes, file);
-    assert_int_equal(fclose(file), 0);
+    files_write(path, bytes, strlen(bytes));
 }
 
 /* ---- Data ----------------------------------------------------------------------------------- */

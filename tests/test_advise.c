@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "tests/json_schema.h"
 #include "tests/study_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -66,6 +67,10 @@ static json_t *run_json(const char *words)
     json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &wrong);
     if (!document)
         fail_msg("%s: %s", words, wrong.text);
+    schema_must_accept_value(!strncmp(words, "advise", 6)    ? "advice"
+                             : !strncmp(words, "profile", 7) ? "profile"
+                                                             : "report",
+                             document);
     return document;
 }
 

@@ -17,6 +17,7 @@
 
 #include "advisor/baseline.h"
 #include "datasets/demo.h"
+#include "tests/json_schema.h"
 #include "tests/study_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -87,19 +88,6 @@ static double number_of(const json_t *root, const char *key)
     return json_number_value(json_object_get(root, key));
 }
 
-static void read_text(const char *name, struct text *text)
-{
-    char buffer[4096];
-    size_t n;
-    FILE *file = fopen(in_bench(name), "r");
-    if (!file)
-        fail_msg("there is no %s", name);
-    text_clear(text);
-    while ((n = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(text, buffer, n);
-    fclose(file);
-}
-
 static bool exists(const char *name)
 {
     return !access(in_bench(name), F_OK);
@@ -143,6 +131,7 @@ static json_t *check(enum status expected, const char *words)
         fail_msg("check %s: status %d, expected %d: %s", words, (int)status, (int)expected,
                  err.text);
     json_t *root = read_json("check.json");
+    schema_must_accept_value("check", root);
     assert_string_equal(string_of(root, "verdict"), names[expected]);
     return root;
 }
@@ -223,7 +212,7 @@ static void test_no_texts(void **state)
 {
     (void)state;
     struct text text = {0};
-    read_text("base.json", &text);
+    files_read(in_bench("base.json"), &text);
     static const char *const words[] = {"lamp", "kettle", "parcel", "garden"};
     for (size_t i = 0; i < COUNT(words); i++)
         assert_null(strstr(text_string(&text), words[i]));
@@ -364,6 +353,22 @@ static void test_another_technique(void **state)
     refused(USAGE, "there is no technique", "@base.json --technique magic");
 }
 
+/* What answers as well as before may cost more: that is a warning, and not the verdict. */
+static void test_costs_more(void **state)
+{
+    (void)state;
+    struct error err;
+    unlink(in_bench("check.json"));
+    advisor(&err, "check @lora.json --technique chain_of_thought --set max_new_tokens=24 "
+                  "--format json -o @check.json -q");
+    json_t *root = read_json("check.json");
+    const json_t *tokens = json_object_get(json_object_get(root, "cost"), "tokens_per_request");
+    assert_true(number_of(tokens, "ratio") > 1.2);
+    assert_true(json_is_true(json_object_get(tokens, "warning")));
+    assert_true(says(root, "warnings", "tokens per request"));
+    json_decref(root);
+}
+
 static void test_another_setting(void **state)
 {
     (void)state;
@@ -442,7 +447,7 @@ static void copy_rows(const char *name, size_t from, size_t to, const char *copy
 {
     struct text text = {0}, out = {0};
     size_t row = 0;
-    read_text(name, &text);
+    files_read(in_bench(name), &text);
     for (char *line = strtok(text.bytes, "\n"); line; line = strtok(NULL, "\n"), row++)
         if (!row || (row > from && row <= to))
             text_printf(&out, "%s\n", line);
@@ -478,7 +483,7 @@ static void test_examples(void **state)
 
     copy_rows("test.csv", 0, 1000, "relabelled.csv");
     struct text text = {0};
-    read_text("relabelled.csv", &text);
+    files_read(in_bench("relabelled.csv"), &text);
     char *class = strstr(text.bytes, ",class0");
     class[6] = '1';
     bench_write(in_bench("relabelled.csv"), text_string(&text));
@@ -606,15 +611,15 @@ static void test_damaged_baselines(void **state)
     (void)state;
     struct text text = {0};
     refused(USAGE, "there is no baseline", "@nowhere.json");
-    read_text("base.json", &text);
+    files_read(in_bench("base.json"), &text);
     text.bytes[text.length / 2] = '\0';
     bench_write(in_bench("cut.json"), text_string(&text));
     refused(BAD_DATA, "no valid JSON", "@cut.json");
-    read_text("base.json", &text);
+    files_read(in_bench("base.json"), &text);
     strstr(text.bytes, "\"correct\": ")[11] = 'x';
     bench_write(in_bench("damaged.json"), text_string(&text));
     refused(BAD_DATA, "no valid JSON", "@damaged.json");
-    read_text("base.json", &text);
+    files_read(in_bench("base.json"), &text);
     char *digit = strstr(text.bytes, "\"value\": 0.") + 11;
     *digit = *digit == '9' ? '8' : '9';
     bench_write(in_bench("edited.json"), text_string(&text));
@@ -655,7 +660,7 @@ static void test_lost_artifact(void **state)
 {
     (void)state;
     struct text text = {0};
-    read_text("lora.json", &text);
+    files_read(in_bench("lora.json"), &text);
     mkdir(in_bench("alone"), 0777);
     bench_write(in_bench("alone/lora.json"), text_string(&text));
     refused(BAD_DATA, "is not there", "@alone/lora.json");
@@ -671,7 +676,7 @@ static void test_slices(void **state)
     struct text text = {0}, out = {0};
     size_t row = 0;
     struct error err;
-    read_text("test.csv", &text);
+    files_read(in_bench("test.csv"), &text);
     for (char *line = strtok(text.bytes, "\n"); line; line = strtok(NULL, "\n"), row++)
         text_printf(&out, "%s,%s,%zu\n", line,
                     !row           ? "language"
@@ -714,15 +719,15 @@ static void test_also(void **state)
     struct text text = {0};
     json_decref(check(REGRESSION, "@lora.json --technique zero_shot --also junit=@report.xml "
                                   "--also markdown=@comment.md --also text=@report.txt"));
-    read_text("report.xml", &text);
+    files_read(in_bench("report.xml"), &text);
     assert_non_null(strstr(text_string(&text), "<failure type=\"regression\""));
-    read_text("comment.md", &text);
+    files_read(in_bench("comment.md"), &text);
     assert_non_null(strstr(text_string(&text), "### Accuracy check: regression"));
-    read_text("report.txt", &text);
+    files_read(in_bench("report.txt"), &text);
     assert_non_null(strstr(text_string(&text), "Regression: "));
     /* What could not be checked is there as an error. */
     assert_int_equal(advisor(&err, "check @nowhere.json -q --also junit=@error.xml"), USAGE);
-    read_text("error.xml", &text);
+    files_read(in_bench("error.xml"), &text);
     assert_non_null(strstr(text_string(&text), "<error type=\"error\" message=\"there is no"));
     refused(USAGE, "--also", "@base.json --also magic=@x");
     refused(USAGE, "--also", "@base.json --also junit");
@@ -753,12 +758,12 @@ static void test_force(void **state)
     struct text before = {0}, after = {0};
     mkdir(in_bench("force"), 0777);
     must(advisor(&err, "bless @split.db lora --model " TINY_MODEL " -o @force/b.json -q"), &err);
-    read_text("force/b.json", &before);
+    files_read(in_bench("force/b.json"), &before);
     assert_int_equal(
         advisor(&err, "bless @study.db zero_shot --model " TINY_MODEL " -o @force/b.json -q"),
         USAGE);
     assert_non_null(strstr(err.text, "--force"));
-    read_text("force/b.json", &after);
+    files_read(in_bench("force/b.json"), &after);
     assert_string_equal(text_string(&before), text_string(&after));
     assert_int_equal(count_files(".bin"), 1);
     must(advisor(&err,
@@ -830,7 +835,7 @@ static void test_reading_is_kept(void **state)
     (void)state;
     struct error err;
     struct text text = {0};
-    read_text("data.csv", &text);
+    files_read(in_bench("data.csv"), &text);
     memcpy(text.bytes, "words;group", 0); /* the header is replaced below */
     struct text out = {0};
     text_add(&out, "words;group\n");
@@ -929,6 +934,7 @@ int main(void)
         cmocka_unit_test(test_planted_noise),
         cmocka_unit_test(test_small_drop),
         cmocka_unit_test(test_another_technique),
+        cmocka_unit_test(test_costs_more),
         cmocka_unit_test(test_another_setting),
         cmocka_unit_test(test_another_artifact),
         cmocka_unit_test(test_another_model),

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What every command that prints a result has in common: --json is one JSON text (or one a line),
- * --quiet leaves standard error empty, --verbose says no less, and NO_COLOR, --color=never and a
- * pipe keep the bytes free of escapes. The program itself runs, also under a terminal.
+ * What every command that prints a result has in common: --json is one JSON text (or one a line)
+ * that its schema in reports/schema describes to the last key, --quiet leaves standard error empty,
+ * --verbose says no less, and NO_COLOR, --color=never and a pipe keep the bytes free of escapes.
+ * The program itself runs, also under a terminal.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <jansson.h>
 
 #include "base/text.h"
+#include "tests/json_schema.h"
 #include "tests/study_support.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -26,20 +28,34 @@
 /* A command, and words that make it print a result in the bench's folder. In this order: some use
  * what others wrote. */
 static const struct row {
-    const char *name, *words;
+    const char *name, *words, *schema;
     bool lines;   /* --json writes an object a line */
     bool colored; /* its text has colours on a terminal */
 } rows[] = {
-    {"recommend", "data.csv --techniques majority,few_shot --budget 30s --study made", false, true},
-    {"profile", "data.csv", false, true},
-    {"advise", "data.csv --no-history", false, true},
-    {"trial", "majority data.csv", false, true},
-    {"report", "made", false, true},
-    {"bless", "made majority --force", false, false},
-    {"check", "", false, true},
-    {"export", "made majority -o export --force", false, false},
-    {"predict", "export data.csv", true, false},
-    {"list", "techniques", false, false},
+    {"recommend", "data.csv --techniques majority,few_shot --budget 30s --study made", "report",
+     false, true},
+    {"profile", "data.csv", "profile", false, true},
+    {"advise", "data.csv --no-history", "advice", false, true},
+    {"trial", "majority data.csv", "trial", false, true},
+    {"report", "made", "report", false, true},
+    {"bless", "made majority --force", "bless", false, false},
+    {"check", "", "check", false, true},
+    {"export", "made majority -o export --force", "export", false, false},
+    {"predict", "export data.csv", "prediction", true, false},
+    {"list", "techniques", "list", false, false},
+};
+
+/* Words of the same commands that print other parts of their schemas, or others. */
+static const struct row variants[] = {
+    {.name = "recommend", .words = "data.csv --budget 30s --study x --dry-run", .schema = "plan"},
+    {.name = "profile", .words = "data.csv --test data.csv", .schema = "profile"},
+    {.name = "advise", .words = "--examples 400 --parameters 7B", .schema = "advice"},
+    {.name = "list", .words = "formats", .schema = "list"},
+    {.name = "list", .words = "metrics", .schema = "list"},
+    {.name = "list", .words = "rules", .schema = "list"},
+    {.name = "list", .words = "facts", .schema = "list"},
+    {.name = "list", .words = "techniques lora", .schema = "list"},
+    {.name = "list", .words = "techniques majority", .schema = "list"},
 };
 
 static struct bench bench;
@@ -62,6 +78,13 @@ static int enter(void **state)
     setenv("TERM", "xterm", 1);
     unsetenv("NO_COLOR");
     unsetenv("COLUMNS");
+    return chdir(bench.folder);
+}
+
+/* A test that failed may have left it. */
+static int in_bench(void **state)
+{
+    (void)state;
     return chdir(bench.folder);
 }
 
@@ -213,19 +236,26 @@ static void every_command_is_here(void **state)
     }
 }
 
+/* Neither a key that no schema tells of, nor one that it tells of and is not there. */
+static void assert_schema(const struct row *row, const char *json)
+{
+    static const char *const data[] = {"setting", "metrics", "probabilities", NULL};
+    static const char *const none[] = {NULL};
+    static const char *const optional[] = {"task", "probabilities", NULL};
+    bool some = !strcmp(row->schema, "export") || !strcmp(row->schema, "prediction");
+    schema_must_be_strict(row->schema, json, data, some ? optional : none);
+}
+
 static void assert_json(const struct row *row, const struct text *out)
 {
     const char *at = text_string(out);
     size_t objects = 0;
     while (*at) {
         size_t length = row->lines ? strcspn(at, "\n") + 1 : strlen(at);
-        json_error_t fault;
-        json_t *root = json_loadb(at, length, JSON_REJECT_DUPLICATES, &fault);
-        if (!root)
-            fail_msg("advisor %s --json: %s: %.200s", row->name, fault.text, at);
-        assert_true(row->lines ? json_is_object(root)
-                               : json_is_object(root) || json_is_array(root));
-        json_decref(root);
+        struct text json = {0};
+        text_append(&json, at, length);
+        assert_schema(row, text_string(&json));
+        text_release(&json);
         at += length;
         objects++;
     }
@@ -235,11 +265,14 @@ static void assert_json(const struct row *row, const struct text *out)
 static void json_and_quiet(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct run found = must(&rows[i], "--json --quiet", false);
-        assert_json(&rows[i], &found.out);
+    for (size_t i = 0; i < COUNT(rows) + COUNT(variants); i++) {
+        const struct row *row = i < COUNT(rows) ? &rows[i] : &variants[i - COUNT(rows)];
+        struct run found = must(row, "--json --quiet", false);
+        assert_int_equal(chdir(home), 0); /* where the schemas are */
+        assert_json(row, &found.out);
+        assert_int_equal(chdir(bench.folder), 0);
         if (found.err.length)
-            fail_msg("advisor %s --quiet: %s", rows[i].name, found.err.bytes);
+            fail_msg("advisor %s --quiet: %s", row->name, found.err.bytes);
         release(&found);
     }
 }
@@ -291,8 +324,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_is_here),
         cmocka_unit_test(json_and_quiet),
-        cmocka_unit_test(verbose_and_quiet),
-        cmocka_unit_test(no_color),
+        cmocka_unit_test_setup(verbose_and_quiet, in_bench),
+        cmocka_unit_test_setup(no_color, in_bench),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

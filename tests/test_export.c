@@ -6,7 +6,6 @@
 #define _GNU_SOURCE /* memmem */
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,6 +22,7 @@
 #include "model/gguf.h"
 #include "tests/adapting.h"
 #include "tests/export_support.h"
+#include "tests/files.h"
 
 #define TINY tiny_llama
 
@@ -43,18 +43,10 @@ static int enter(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where)
-{
-    (void)facts;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
 static int leave(void **state)
 {
     struct bench *bench = *state;
-    nftw(bench->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    files_remove(bench->folder);
     free(bench);
     return 0;
 }
@@ -73,25 +65,16 @@ static int entries(const struct bench *bench)
 
 static void read_file(const char *folder, const char *name, struct text *out)
 {
-    char path[PATH], buffer[4096];
-    size_t got;
+    char path[PATH];
     snprintf(path, sizeof path, "%.255s/%.255s", folder, name);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    text_clear(out);
-    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(out, buffer, got);
-    fclose(file);
+    files_read(path, out);
 }
 
 static void write_file(const char *folder, const char *name, const struct text *bytes)
 {
     char path[PATH];
     snprintf(path, sizeof path, "%.255s/%.255s", folder, name);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text_string(bytes), 1, bytes->length, file), bytes->length);
-    assert_int_equal(fclose(file), 0);
+    files_write(path, text_string(bytes), bytes->length);
 }
 
 /* ---- Every technique, every format ---------------------------------------------------------- */

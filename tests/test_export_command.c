@@ -52,19 +52,6 @@ static void refused(enum status status, const char *words, const char *says)
     desk_refused(run(&err, words), status, &err, says);
 }
 
-static void slurp(const char *path, struct text *out)
-{
-    char buffer[4096];
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    text_clear(out);
-    if (!file)
-        fail_msg("%s is not there", path);
-    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(out, buffer, got);
-    fclose(file);
-}
-
 static int make_study(void **state)
 {
     (void)state;
@@ -95,21 +82,21 @@ static void exports_and_predicts(void **state)
     (void)state;
     struct text said = {0}, labels = {0};
     must("export made lora -o adapter -q");
-    slurp("stdout.txt", &said);
+    files_read("stdout.txt", &said);
     assert_non_null(strstr(said.bytes, " as peft: adapter\n"));
     assert_non_null(strstr(said.bytes, "labels equal, largest probability difference"));
     must("predict adapter data.csv -o labels.csv -q");
-    slurp("labels.csv", &labels);
+    files_read("labels.csv", &labels);
     assert_int_equal(strncmp(labels.bytes, "line,label,probability,p_class0,", 32), 0);
     size_t rows = 0;
     for (const char *at = labels.bytes; (at = strchr(at, '\n')); at++)
         rows++;
     assert_int_equal(rows, DATA_ROWS + 1);
     must("predict adapter data.csv -o labels.jsonl -q");
-    slurp("labels.jsonl", &labels);
+    files_read("labels.jsonl", &labels);
     assert_int_equal(strncmp(labels.bytes, "{\"line\": 2, ", 12), 0);
     must("predict adapter data.csv --format jsonl -q");
-    slurp("stdout.txt", &said);
+    files_read("stdout.txt", &said);
     assert_string_equal(said.bytes, labels.bytes);
     text_release(&said);
     text_release(&labels);
@@ -137,24 +124,24 @@ static void prompt_tables(void **state)
     (void)state;
     struct text said = {0};
     must("export made prompt_tuning --format prompt-table -o desk.prompts --json -q");
-    slurp("stdout.txt", &said);
+    files_read("stdout.txt", &said);
     assert_non_null(strstr(said.bytes, "\"task\": \"data\""));
     must("predict desk.prompts data.csv -o one.csv -q"); /* the only task */
     refused(USAGE, "export made prompt_tuning --format prompt-table -o desk.prompts -q",
             "a task \"data\" already; give --force");
     must("export made prompt_tuning --format prompt-table -o desk.prompts --force -q");
     must("export made prompt_tuning --format prompt-table -o desk.prompts --task-name other -q");
-    slurp("stdout.txt", &said);
+    files_read("stdout.txt", &said);
     assert_non_null(strstr(said.bytes, "task other, for `advisor predict desk.prompts"));
     assert_non_null(strstr(said.bytes, "labels equal"));
     must("predict desk.prompts data.csv --task-name data -o two.csv -q");
     struct text one = {0};
-    slurp("one.csv", &one);
-    slurp("two.csv", &said);
+    files_read("one.csv", &one);
+    files_read("two.csv", &said);
     assert_string_equal(said.bytes, one.bytes);
     bench_write("mixed.csv", "text,task\na b,data\nc d,other\n");
     must("predict desk.prompts mixed.csv --task-column task -q");
-    slurp("stdout.txt", &said);
+    files_read("stdout.txt", &said);
     assert_int_equal(strncmp(said.bytes, "line,task,answer,probability\r\n2,data,", 37), 0);
     refused(USAGE, "predict desk.prompts data.csv -q", "holds 2 tasks (data, other)");
     refused(USAGE, "predict desk.prompts data.csv --task-name x -q", "expected one of: data, ot");

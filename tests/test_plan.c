@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "tests/json_schema.h"
 #include "tests/program_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -30,6 +31,7 @@ static json_t *dry_run(struct call *call, const struct bench *bench, const char 
     char words[1024];
     snprintf(words, sizeof words, "%s --dry-run", more);
     run_well(call, bench, words);
+    schema_must_accept("plan", text_string(&call->out));
     return parse(call);
 }
 
@@ -150,9 +152,9 @@ static void test_a_plan_goes_on(void **state)
     run_well(&call, &bench, TECHNIQUES " --budget 2s");
     forget(&call);
     snprintf(path, sizeof path, "%s/study.db", bench.folder);
-    read_all(path, &before);
+    files_read(path, &before);
     json_t *plan = dry_run(&call, &bench, TECHNIQUES " --budget 5m");
-    read_all(path, &after);
+    files_read(path, &after);
     assert_true(json_is_true(json_object_get(plan, "speed_stored")));
     assert_true(number(planned(plan, "majority"), "trials_done") == 1);
     assert_true(number(planned(plan, "majority"), "trials_planned") == 0);

@@ -4,7 +4,6 @@
  * row; nothing finished is lost.
  */
 #define _GNU_SOURCE
-#include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +18,7 @@
 #include "artifacts/predict.h"
 #include "tests/adapting.h"
 #include "tests/export_support.h"
+#include "tests/files.h"
 
 #define TINY FIXTURES "tiny.gguf"
 
@@ -32,38 +32,9 @@ struct bench {
     struct engine *engine; /* of the recalled model */
 };
 
-static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where)
-{
-    (void)facts;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
 static void join(char out[PATH], const struct bench *bench, const char *name)
 {
     snprintf(out, PATH, "%.127s/%.127s", bench->folder, name);
-}
-
-static void put(const char *path, const char *bytes, size_t length)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void take(const char *path, struct text *out)
-{
-    char buffer[4096];
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    text_clear(out);
-    if (!file)
-        fail_msg("%s is not there", path);
-    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(out, buffer, got);
-    fclose(file);
 }
 
 static bool is_there(const char *path)
@@ -83,7 +54,7 @@ static void write_inputs(const char *path, int rows)
             text_printf(&out, " %s", words[(i + w) % 6]);
         text_add(&out, "\"\n");
     }
-    put(path, out.bytes, out.length);
+    files_write(path, out.bytes, out.length);
     text_release(&out);
 }
 
@@ -115,7 +86,7 @@ static void close_bench(struct bench *bench)
     recall_close(&bench->recalled);
     engine_free(bench->engine);
     shop_close(&bench->shop);
-    nftw(bench->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    files_remove(bench->folder);
 }
 
 static int enter(void **state)
@@ -160,7 +131,7 @@ static void rows_are_what_the_model_answers(void **state)
     struct outcome outcomes[3];
     const struct example *examples[3];
     struct dataset_options options = {.inputs_only = true};
-    put(bench->input, inputs, strlen(inputs));
+    files_write(bench->input, inputs, strlen(inputs));
     assert_int_equal(dataset_parse("i.csv", inputs, strlen(inputs), &options, &data, &err), OK);
     for (size_t i = 0; i < 3; i++)
         examples[i] = &data.examples[i];
@@ -176,7 +147,7 @@ static void rows_are_what_the_model_answers(void **state)
                     (double)p[0], (double)p[1]);
     }
     must_predict(&request, &result);
-    take(bench->output, &out);
+    files_read(bench->output, &out);
     assert_string_equal(out.bytes, expected.bytes);
     assert_int_equal(result.rows, 3);
     assert_false(is_there(bench->partial) || is_there(bench->state));
@@ -193,7 +164,7 @@ static void rows_are_what_the_model_answers(void **state)
     request.format = PREDICTION_JSONL;
     request.replace = true;
     must_predict(&request, &result);
-    take(bench->output, &out);
+    files_read(bench->output, &out);
     assert_string_equal(out.bytes, expected.bytes);
     dataset_release(&data);
     text_release(&out);
@@ -209,15 +180,15 @@ static void words_are_answers(void **state)
     open_bench(&bench, "majority", data_texts, TASK_GENERATION);
     static const char inputs[] = "{\"prompt\":\"a\"}\n{\"prompt\":\"b\"}\n";
     join(bench.input, &bench, "in.jsonl");
-    put(bench.input, inputs, strlen(inputs));
+    files_write(bench.input, inputs, strlen(inputs));
     struct predict_request request = request_of(&bench);
     must_predict(&request, &result);
-    take(bench.output, &out);
+    files_read(bench.output, &out);
     assert_string_equal(out.bytes, "line,answer\r\n1,good day\r\n2,good day\r\n");
     request.replace = true;
     request.format = PREDICTION_JSONL;
     must_predict(&request, &result);
-    take(bench.output, &out);
+    files_read(bench.output, &out);
     assert_string_equal(out.bytes, "{\"line\": 1, \"answer\": \"good day\"}\n"
                                    "{\"line\": 2, \"answer\": \"good day\"}\n");
     text_release(&out);
@@ -233,10 +204,10 @@ static void choices_are_those_offered(void **state)
     struct text out = {0};
     open_bench(&bench, "zero_shot", data_choices, TASK_MULTIPLE_CHOICE);
     static const char inputs[] = "question\n\"Which is it?\nA) this\nB) that\"\n";
-    put(bench.input, inputs, strlen(inputs));
+    files_write(bench.input, inputs, strlen(inputs));
     struct predict_request request = request_of(&bench);
     must_predict(&request, &result);
-    take(bench.output, &out);
+    files_read(bench.output, &out);
     assert_int_equal(strncmp(out.bytes, "line,label,probability,p_A,p_B,p_C\r\n2,", 38), 0);
     assert_string_equal(out.bytes + out.length - 4, ",0\r\n");
     text_release(&out);
@@ -252,7 +223,7 @@ static void threads_do_not_matter(void **state)
     struct predict_request request = request_of(bench);
     must_predict(&request, &result);
     assert_int_equal(result.rows, ROWS);
-    take(bench->output, &one);
+    files_read(bench->output, &one);
     recall_close(&bench->recalled);
     engine_free(bench->engine);
     bench->engine = engine_create(bench->shop.model, 4);
@@ -260,7 +231,7 @@ static void threads_do_not_matter(void **state)
     assert_int_equal(recall_model(&bench->recalled, bench->engine, 4, &err), OK);
     request.replace = true;
     must_predict(&request, &result);
-    take(bench->output, &four);
+    files_read(bench->output, &four);
     assert_int_equal(one.length, four.length);
     assert_memory_equal(one.bytes, four.bytes, one.length);
     text_release(&one);
@@ -301,7 +272,7 @@ static void resumes_to_the_same_bytes(void **state)
     struct error err;
     struct predict_request request = request_of(bench);
     must_predict(&request, &result);
-    take(bench->output, &whole);
+    files_read(bench->output, &whole);
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
         struct stopping stopping = {.after = stops[i]};
         struct deadline deadline = {.signal = &stopping.signal};
@@ -322,7 +293,7 @@ static void resumes_to_the_same_bytes(void **state)
         must_predict(&request, &result);
         assert_int_equal(result.rows, ROWS);
         assert_int_equal(result.resumed, before);
-        take(bench->output, &found);
+        files_read(bench->output, &found);
         assert_int_equal(found.length, whole.length);
         assert_memory_equal(found.bytes, whole.bytes, whole.length);
         assert_false(is_there(bench->partial) || is_there(bench->state));
@@ -357,7 +328,7 @@ static void begins_anew_for_another_input(void **state)
     assert_int_equal(result.rows, 5);
     assert_int_equal(result.resumed, 0);
     assert_non_null(strstr(text_string(&note), "beginning anew"));
-    take(bench->output, &out);
+    files_read(bench->output, &out);
     assert_int_equal(strncmp(out.bytes, "line,label", 10), 0);
     text_release(&note);
     text_release(&out);
@@ -373,12 +344,12 @@ static void damaged_states_count_for_nothing(void **state)
     struct predict_request request = request_of(bench);
     request.replace = true;
     must_predict(&request, &result);
-    take(bench->output, &whole);
+    files_read(bench->output, &whole);
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        put(bench->state, states[i], strlen(states[i]));
-        put(bench->partial, "garbage", 7);
+        files_write(bench->state, states[i], strlen(states[i]));
+        files_write(bench->partial, "garbage", 7);
         must_predict(&request, &result);
-        take(bench->output, &found);
+        files_read(bench->output, &found);
         assert_int_equal(found.length, whole.length);
         assert_memory_equal(found.bytes, whole.bytes, whole.length);
     }
@@ -413,10 +384,10 @@ static void outputs_are_not_overwritten(void **state)
     struct error err;
     struct text out = {0};
     struct predict_request request = request_of(bench);
-    put(bench->output, "mine", 4);
+    files_write(bench->output, "mine", 4);
     assert_int_equal(predict_file(&request, &result, &err), USAGE);
     assert_non_null(strstr(err.text, "--force"));
-    take(bench->output, &out);
+    files_read(bench->output, &out);
     assert_string_equal(out.bytes, "mine");
     request.output = bench->folder;
     assert_int_equal(predict_file(&request, &result, &err), USAGE);
@@ -457,7 +428,7 @@ static void bad_inputs_are_named(void **state)
         struct predict_result result;
         struct error err = {0};
         join(bench->input, bench, bads[i].name);
-        put(bench->input, bads[i].bytes, strlen(bads[i].bytes));
+        files_write(bench->input, bads[i].bytes, strlen(bads[i].bytes));
         struct predict_request request = request_of(bench);
         if (predict_file(&request, &result, &err) != bads[i].status)
             fail_msg("case %zu: %s", i, err.text);
@@ -484,7 +455,7 @@ static void bad_rows_far_behind(void **state)
     text_add(&inputs, "text,x\n");
     for (int i = 0; i < ROWS; i++)
         text_add(&inputs, i == 600 ? ",1\n" : i == 650 ? "two\n" : "a film,1\n");
-    put(bench->input, inputs.bytes, inputs.length);
+    files_write(bench->input, inputs.bytes, inputs.length);
     struct predict_request request = request_of(bench);
     assert_int_equal(predict_file(&request, &result, &err), BAD_DATA);
     assert_non_null(strstr(err.text, "in.csv:602: the input (column 'text') is empty"));
@@ -493,7 +464,7 @@ static void bad_rows_far_behind(void **state)
     must_predict(&request, &result);
     assert_int_equal(result.rows, ROWS - 2);
     assert_int_equal(result.skipped, 2);
-    take(bench->output, &out);
+    files_read(bench->output, &out);
     assert_null(strstr(out.bytes, "\r\n602,"));
     assert_non_null(strstr(out.bytes, "\r\n603,"));
     text_release(&inputs);
@@ -509,7 +480,7 @@ static void rows_too_long_for_the_model(void **state)
     text_add(&inputs, "text\nok\n");
     text_repeat(&inputs, "a very long row ", 100);
     text_add(&inputs, "\nfine\n");
-    put(bench->input, inputs.bytes, inputs.length);
+    files_write(bench->input, inputs.bytes, inputs.length);
     struct predict_request request = request_of(bench);
     assert_int_equal(predict_file(&request, &result, &err), BAD_DATA);
     assert_non_null(strstr(err.text, "in.csv: line 3: the prompt of lora"));
@@ -526,7 +497,7 @@ static void columns_can_be_named(void **state)
     struct predict_result result;
     struct error err;
     static const char inputs[] = "text;body\nx;a warm film\n";
-    put(bench->input, inputs, strlen(inputs));
+    files_write(bench->input, inputs, strlen(inputs));
     struct predict_request request = request_of(bench);
     request.reading.delimiter = ';';
     request.reading.input = "body";

@@ -646,7 +646,7 @@ static void test_formats(void **state)
                  path);
         run_well(&to_file, &bench, more);
         assert_int_equal(to_file.out.length, 0);
-        read_all(path, &written);
+        files_read(path, &written);
         assert_string_equal(text_string(&written), text_string(&call.out));
         text_release(&written);
         forget(&to_file);
@@ -681,7 +681,7 @@ static void test_the_command_of_a_report(void **state)
     assert_int_equal(system(text_string(&command)), 0);
     struct text again = {0};
     snprintf(words, sizeof words, "%s/again", bench.folder);
-    read_all(words, &again);
+    files_read(words, &again);
     assert_string_equal(text_string(&again), text_string(&call.out));
     text_release(&command);
     text_release(&again);

@@ -42,18 +42,6 @@ struct call {
     struct text out, err;
 };
 
-static void read_all(const char *path, struct text *text)
-{
-    char buffer[4096];
-    size_t n;
-    FILE *file = fopen(path, "r");
-    if (!file)
-        fail_msg("%s is not there", path);
-    while ((n = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(text, buffer, n);
-    fclose(file);
-}
-
 /* `advisor WORDS`, words as a shell reads them. */
 static struct call run(const struct bench *bench, const char *words)
 {
@@ -65,8 +53,8 @@ static struct call run(const struct bench *bench, const char *words)
     text_printf(&command, "%s %s >%s 2>%s", program(), words, out, err);
     int status = system(text_string(&command));
     call.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    read_all(out, &call.out);
-    read_all(err, &call.err);
+    files_read(out, &call.out);
+    files_read(err, &call.err);
     text_release(&command);
     return call;
 }
@@ -250,11 +238,11 @@ static void check_samples(const struct set *set, const char *side, size_t expect
     size_t lines = 0, right = 0;
     snprintf(path, sizeof path, "%s/lm/lora/results_2023-11-14T22-13-20.000000.json",
              set->bench.folder);
-    read_all(path, &results);
+    files_read(path, &results);
     snprintf(task, sizeof task, "support-tickets-1f2e3d_%s", side);
     snprintf(path, sizeof path, "%s/lm/lora/samples_%s_2023-11-14T22-13-20.000000.jsonl",
              set->bench.folder, task);
-    read_all(path, &samples);
+    files_read(path, &samples);
     for (char *line = strtok(samples.bytes, "\n"); line; line = strtok(NULL, "\n"), lines++) {
         json_t *sample = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(sample);

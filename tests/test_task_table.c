@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,8 +24,11 @@
 #include "artifacts/predict.h"
 #include "artifacts/task_table.h"
 #include "base/hash.h"
+#include "base/lock.h"
 #include "tests/adapting.h"
 #include "tests/export_support.h"
+#include "tests/files.h"
+#include "tests/json_schema.h"
 
 #define TINY FIXTURES "tiny.gguf"
 
@@ -33,14 +37,6 @@ enum { PATH = 256, MIXED_ROWS = 600 /* three chunks */ };
 struct bench {
     char folder[64], file[PATH], input[PATH], output[PATH];
 };
-
-static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where)
-{
-    (void)facts;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
 
 static int enter(void **state)
 {
@@ -57,7 +53,7 @@ static int enter(void **state)
 static int leave(void **state)
 {
     struct bench *bench = *state;
-    nftw(bench->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    files_remove(bench->folder);
     free(bench);
     return 0;
 }
@@ -71,27 +67,6 @@ static int entries(const struct bench *bench)
         count += entry->d_name[0] != '.';
     closedir(list);
     return count;
-}
-
-static void take(const char *path, struct text *out)
-{
-    char buffer[4096];
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    text_clear(out);
-    if (!file)
-        fail_msg("%s is not there", path);
-    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_append(out, buffer, got);
-    fclose(file);
-}
-
-static void put(const char *path, const struct text *bytes)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text_string(bytes), 1, bytes->length, file), bytes->length);
-    assert_int_equal(fclose(file), 0);
 }
 
 /* ---- Tasks ---------------------------------------------------------------------------------- */
@@ -177,13 +152,13 @@ static void replacing_needs_leave_and_touches_no_other(void **state)
     struct prompt_table before, after;
     struct text old = {0}, same = {0};
     export_all(bench);
-    take(bench->file, &old);
+    files_read(bench->file, &old);
     assert_int_equal(prompt_table_load(&before, bench->file, &err), OK);
     learn(&shop, &lessons[0]);
     shop_customise(&shop, "prompt_tuning", "num_virtual_tokens=5", 0.4);
     assert_int_equal(export_as(&shop, bench, "opinion", false, &agreement, &err), USAGE);
     assert_non_null(strstr(err.text, "has a task \"opinion\" already; give --force"));
-    take(bench->file, &same);
+    files_read(bench->file, &same);
     assert_int_equal(same.length, old.length);
     assert_memory_equal(same.bytes, old.bytes, old.length);
     assert_int_equal(export_as(&shop, bench, "opinion", true, &agreement, &err), OK);
@@ -212,7 +187,7 @@ static void damage(void *context, const char *path)
     struct text bytes = {0};
     struct error err;
     char digest[HASH_HEX];
-    take(path, &bytes);
+    files_read(path, &bytes);
     const char *about = memmem(bytes.bytes, bytes.length, "{\n  \"advisor_export\"", 20);
     assert_non_null(about);
     bytes.bytes[(size_t)(about - bytes.bytes) - 4 - 2] ^= 0x10; /* of the last value before it */
@@ -221,7 +196,7 @@ static void damage(void *context, const char *path)
         assert_int_equal(hash_bytes(bytes.bytes, bytes.length, digest, &err), OK);
         text_append(&bytes, digest, 64);
     }
-    put(path, &bytes);
+    files_write(path, bytes.bytes, bytes.length);
     text_release(&bytes);
 }
 
@@ -233,7 +208,7 @@ static void damage_leaves_the_old_file(void **state)
     struct agreement agreement;
     struct text old = {0}, same = {0};
     export_all(bench);
-    take(bench->file, &old);
+    files_read(bench->file, &old);
     learn(&shop, &lessons[0]);
     for (int i = 0; i < 2; i++) {
         bool sealed = i;
@@ -252,7 +227,7 @@ static void damage_leaves_the_old_file(void **state)
     shop.predictions[3].probability = 0.999;
     assert_int_equal(export_make(&request, &agreement, &err), FAILED);
     assert_non_null(strstr(err.text, "does not answer like the original: "));
-    take(bench->file, &same);
+    files_read(bench->file, &same);
     assert_int_equal(same.length, old.length);
     assert_memory_equal(same.bytes, old.bytes, old.length);
     assert_int_equal(entries(bench), 1);
@@ -271,7 +246,7 @@ static void refuses_what_is_no_table(void **state)
     assert_int_equal(task_table_check(bench->folder, "t", false, &err), USAGE);
     assert_non_null(strstr(err.text, "is there and is no prompt table"));
     text_add(&bytes, "text,label\na,b\n");
-    put(bench->file, &bytes);
+    files_write(bench->file, text_string(&bytes), bytes.length);
     for (int replace = 0; replace < 2; replace++) {
         assert_int_equal(task_table_check(bench->file, "t", replace, &err), USAGE);
         assert_non_null(strstr(err.text, "not a sound prompt table"));
@@ -282,6 +257,103 @@ static void refuses_what_is_no_table(void **state)
                 ->refuses(&(struct setting){.technique = technique_find("lora")}, NULL) != NULL,
         1);
     text_release(&bytes);
+}
+
+/* ---- Two at once ----------------------------------------------------------------------------- */
+
+enum { WRITERS = 2 };
+
+/* Between reading the table and replacing it, long enough for the other one to begin. */
+static void dawdle(void *context, const char *path)
+{
+    const struct timespec pause = {0, 300000000};
+    (void)context;
+    (void)path;
+    nanosleep(&pause, NULL);
+}
+
+/* In a process of its own: says that it has learned, and exports when it is told to. */
+static void add_when_told(const struct bench *bench, const struct lesson *lesson, int ready, int go)
+{
+    struct shop shop;
+    struct error err = {0};
+    struct agreement agreement;
+    char byte = 0;
+    alarm(60); /* the parent waits */
+    learn(&shop, lesson);
+    struct export_request request = shop_request(&shop, "prompt-table", bench->file);
+    request.task = lesson->name;
+    request.written = dawdle;
+    request.patience = 60;
+    bool told = write(ready, &byte, 1) == 1 && read(go, &byte, 1) == 1;
+    enum status status = told ? export_make(&request, &agreement, &err) : FAILED;
+    if (status != OK)
+        fprintf(stderr, "%s: %s\n", lesson->name, err.text);
+    shop_close(&shop);
+    _exit(status == OK ? 0 : 1);
+}
+
+static void two_at_once_lose_no_task(void **state)
+{
+    const struct bench *bench = *state;
+    int ready[2], go[2], status;
+    pid_t writers[WRITERS];
+    char bytes[WRITERS] = {0};
+    struct prompt_table table;
+    struct error err;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = fork();
+        assert_true(writers[i] >= 0);
+        if (!writers[i])
+            add_when_told(bench, &lessons[i], ready[1], go[0]);
+    }
+    close(ready[1]);
+    close(go[0]);
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(read(ready[0], bytes, 1), 1);
+    assert_int_equal(write(go[1], bytes, WRITERS), WRITERS);
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(waitpid(writers[i], &status, 0), writers[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    close(ready[0]);
+    close(go[1]);
+    assert_int_equal(prompt_table_load(&table, bench->file, &err), OK);
+    for (int i = 0; i < WRITERS; i++)
+        assert_non_null(prompt_table_find(&table, lessons[i].name));
+    assert_int_equal(entries(bench), 1); /* no lock is left */
+    prompt_table_release(&table);
+}
+
+/* Who does not get its turn says so, and leaves all as it was. */
+static void waiting_has_an_end(void **state)
+{
+    const struct bench *bench = *state;
+    const struct deadline over = {.at = 1e-9};
+    char path[PATH + 8];
+    int lock;
+    struct shop shop;
+    struct error err;
+    struct agreement agreement;
+    learn(&shop, &lessons[0]);
+    snprintf(path, sizeof path, "%s-lock", bench->file);
+    assert_int_equal(lock_try(path, &lock), LOCK_TAKEN);
+    struct export_request request = shop_request(&shop, "prompt-table", bench->file);
+    request.task = "late";
+    request.patience = 0.1;
+    assert_int_equal(export_make(&request, &agreement, &err), FAILED);
+    assert_non_null(strstr(err.text, "desk.prompts: another advisor is adding a task to it"));
+    request.patience = 60;
+    request.deadline = &over;
+    assert_int_equal(export_make(&request, &agreement, &err), OUT_OF_TIME);
+    assert_int_equal(entries(bench), 1); /* the lock of the other one */
+    lock_release(path, &lock);
+    assert_int_equal(entries(bench), 0);
+    assert_int_equal(export_as(&shop, bench, "late", false, &agreement, &err), OK);
+    assert_int_equal(entries(bench), 1);
+    shop_close(&shop);
 }
 
 /* ---- Answers -------------------------------------------------------------------------------- */
@@ -306,7 +378,7 @@ static void write_mixed(const struct bench *bench)
             text_release(&tail);
         }
     }
-    put(bench->input, &out);
+    files_write(bench->input, text_string(&out), out.length);
     text_release(&out);
 }
 
@@ -354,6 +426,7 @@ static json_t *row_of(const struct text *lines, int row)
         at = strchr(at, '\n') + 1;
     json_t *parsed = json_loadb(at, strcspn(at, "\n"), 0, NULL);
     assert_non_null(parsed);
+    schema_must_accept_value("prediction", parsed);
     return parsed;
 }
 
@@ -397,17 +470,17 @@ static void mixed_rows_are_answered_as_alone(void **state)
     if (predict(&server, bench, NULL, "task", &result, &err) != OK)
         fail_msg("%s", err.text);
     assert_int_equal(result.rows, MIXED_ROWS);
-    take(bench->output, &mixed);
+    files_read(bench->output, &mixed);
     for (int task = 0; task < LESSONS; task++) {
         assert_int_equal(predict(&server, bench, lessons[task].name, NULL, &result, &err), OK);
-        take(bench->output, &alone);
+        files_read(bench->output, &alone);
         assert_mixed_as_alone(&mixed, &alone, task);
     }
     dismiss(&server);
     serve(&server, bench, 1);
     server.format = PREDICTION_JSONL;
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), OK);
-    take(bench->output, &again);
+    files_read(bench->output, &again);
     assert_int_equal(again.length, mixed.length);
     assert_memory_equal(again.bytes, mixed.bytes, mixed.length);
     dismiss(&server);
@@ -428,22 +501,22 @@ static void goes_on_where_it_stopped(void **state)
     write_mixed(bench);
     serve(&server, bench, 2);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), OK);
-    take(bench->output, &whole);
+    files_read(bench->output, &whole);
     assert_int_equal(strncmp(whole.bytes, "line,task,answer,probability\r\n2,opinion,", 40), 0);
     assert_int_equal(remove(bench->output), 0);
     struct text rows = {0}, bad = {0};
-    take(bench->input, &rows);
+    files_read(bench->input, &rows);
     text_append(&bad, rows.bytes, rows.length);
     memcpy(strstr(bad.bytes, "550,bank"), "550,bonk", 8); /* stops in the third chunk */
-    put(bench->input, &bad);
+    files_write(bench->input, text_string(&bad), bad.length);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), BAD_DATA);
     assert_non_null(strstr(err.text, "in.csv:552: the prompt table has no task \"bonk\""));
     assert_int_equal(result.rows, 512);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), BAD_DATA);
     assert_int_equal(result.resumed, 512);
-    put(bench->input, &rows);
+    files_write(bench->input, text_string(&rows), rows.length);
     assert_int_equal(predict(&server, bench, NULL, "task", &result, &err), OK);
-    take(bench->output, &parts);
+    files_read(bench->output, &parts);
     assert_int_equal(parts.length, whole.length);
     assert_memory_equal(parts.bytes, whole.bytes, whole.length);
     dismiss(&server);
@@ -461,6 +534,8 @@ int main(void)
         TEST(replacing_needs_leave_and_touches_no_other),
         TEST(damage_leaves_the_old_file),
         TEST(refuses_what_is_no_table),
+        TEST(two_at_once_lose_no_task),
+        TEST(waiting_has_an_end),
         TEST(mixed_rows_are_answered_as_alone),
         TEST(goes_on_where_it_stopped),
     };

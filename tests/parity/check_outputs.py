@@ -5,8 +5,8 @@
     pip install jsonschema lm_eval pytablewriter
     python3 tests/parity/check_outputs.py ADVISOR STUDY
 
-- `ADVISOR report STUDY --json` is valid by reports/schema/report.schema.json, and the schemas are
-  valid themselves (jsonschema, draft 2020-12).
+- The schemas in reports/schema are valid themselves (jsonschema, draft 2020-12), and by them what
+  the commands print that need no data but STUDY.
 - `--format lm-eval`: the hashes of every sample are those of lm-evaluation-harness (hash_string of
   json.dumps with indent=2 and ensure_ascii=False), the standard error is its mean_stderr of the
   samples, its file helpers find results and samples, and its make_table prints every task.
@@ -39,10 +39,15 @@ def hash_string(string):
 def check_schema(advisor, study):
     for path in SCHEMAS.glob("*.schema.json"):
         jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
-    schema = json.loads((SCHEMAS / "report.schema.json").read_text())
-    report = subprocess.run([advisor, "report", study, "--json"], check=True, capture_output=True)
-    jsonschema.Draft202012Validator(schema).validate(json.loads(report.stdout))
-    print("schema: valid")
+    rows = [("report", ["report", study]), ("profile", ["profile", "demo:tickets"]),
+            ("advice", ["advise", "demo:tickets"]), ("list", ["list", "techniques", "lora"])]
+    rows += [("list", ["list", topic]) for topic in ("techniques", "formats", "metrics", "rules",
+                                                     "facts")]
+    for name, words in rows:
+        schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+        out = subprocess.run([advisor, *words, "--json"], check=True, capture_output=True)
+        jsonschema.Draft202012Validator(schema).validate(json.loads(out.stdout))
+    print("schemas: valid")
 
 
 def check_samples(path, result):
