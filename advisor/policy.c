@@ -19,6 +19,10 @@ static const double screening_share = 0.45, rate_share = 0.2;
  * expected this share, unless nothing else is left. */
 static const double once_share = 0.3, doubtful_share = 0.08;
 
+/* Points that an arm loses in the order of screening when seeing it through would take all the time
+ * there is: what is dear has to promise more, the more so the less time there is. */
+static const double points_for_time = 7;
+
 size_t policy_first_rung(size_t examples)
 {
     return examples < FIRST_RUNG ? examples : FIRST_RUNG;
@@ -200,17 +204,40 @@ static size_t screening_rate(const struct policy_view *v, size_t arm)
     }
 }
 
-/* The trained arm with the highest prior that has not been screened and can be, with so many passes
- * (0: the usual number), for `allowed` seconds; arm_count when there is none. */
+/* The least passes over `n` examples of a training that is cut short. */
+static int least_epochs(size_t n)
+{
+    int least = (int)((LEAST_SEEN + n - 1) / n);
+    return least < LEAST_EPOCHS ? LEAST_EPOCHS : least;
+}
+
+/* The arm's prior, less what it costs to screen it and to train it on all examples. */
+static double promise(const struct policy_view *v, size_t arm, int epochs)
+{
+    size_t first = policy_first_rung(v->examples);
+    double seconds = v->seconds(v->context, arm, first, epochs);
+    if (v->examples > first)
+        seconds += fmin(v->seconds(v->context, arm, v->examples, 0),
+                        v->seconds(v->context, arm, v->examples, least_epochs(v->examples)));
+    return v->arms[arm].prior - points_for_time * seconds / v->left;
+}
+
+/* The most promising trained arm that has not been screened and can be, with so many passes (0: the
+ * usual number), for `allowed` seconds; arm_count when there is none. */
 static size_t next_to_screen(const struct policy_view *v, int epochs, double allowed)
 {
     size_t chosen = v->arm_count, first = policy_first_rung(v->examples);
+    double most = -INFINITY;
     for (size_t arm = 0; arm < v->arm_count; arm++) {
         const struct arm *a = &v->arms[arm];
-        if (a->trained && a->least <= first && screening_rate(v, arm) < a->rate_count &&
-            v->seconds(v->context, arm, first, epochs) <= allowed &&
-            (chosen == v->arm_count || a->prior > v->arms[chosen].prior))
-            chosen = arm;
+        if (!a->trained || a->least > first || screening_rate(v, arm) == a->rate_count ||
+            !(v->seconds(v->context, arm, first, epochs) <= allowed))
+            continue;
+        double own = promise(v, arm, epochs);
+        if (chosen < v->arm_count && own <= most)
+            continue;
+        chosen = arm;
+        most = own;
     }
     return chosen;
 }
@@ -272,10 +299,9 @@ static bool vary_rates(const struct policy_view *v, size_t examples, size_t most
  * 0.853). */
 static int affordable_epochs(const struct policy_view *v, size_t arm, size_t n)
 {
-    int epochs = LEAST_EPOCHS, least = (int)((LEAST_SEEN + n - 1) / n);
+    int epochs = least_epochs(n);
     if (v->seconds(v->context, arm, n, 0) <= v->left)
         return 0;
-    epochs = epochs < least ? least : epochs;
     if (v->seconds(v->context, arm, n, epochs) > v->left)
         return -1;
     while (v->seconds(v->context, arm, n, epochs + 1) <= v->left)

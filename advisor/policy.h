@@ -6,7 +6,9 @@
  * An arm is a technique. Arms that train nothing by steps run once, as far as they take 30 % of the
  * time together, those with the highest prior first; one with no prior in its favour only if it
  * takes 8 %. The others are screened on a small part of the examples with their usual learning
- * rate, those with the highest prior first, as many as a share of the time allows. The better half
+ * rate, the most promising first, as many as a share of the time allows: promise is the prior less
+ * seven points for each time that screening the arm and then training it on all examples would take
+ * the time left. The better half
  * then tries its neighbouring learning rates. After that follows successive halving (Karnin et al.
  * 2013; Jamieson and Talwalkar 2016): four times the examples for the better half of the arms, up
  * to all examples, each time trained from the start with a finished schedule. Where there are so

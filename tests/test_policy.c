@@ -191,6 +191,24 @@ static void test_priors_come_first(void **state)
     assert_int_equal(seen, 3);
 }
 
+/* Of two arms that promise about as much, the dear one comes first only where there is time to see
+ * it through. */
+static void test_dear_arms_wait(void **state)
+{
+    (void)state;
+    static const struct {
+        double budget, prior; /* of the dear arm; the other one's is 25 */
+        size_t first;
+    } cases[] = {{300, 28, 1}, {3000, 28, 0}, {300, 60, 0}, {3000, 24, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = {.examples = 363, .budget = cases[i].budget};
+        add(&w, true, (struct truth){.top = 0.8, .seconds_per_example = 0.4}, cases[i].prior);
+        add(&w, true, (struct truth){.top = 0.8, .seconds_per_example = 0.2}, 25);
+        assert_true(step(&w));
+        assert_int_equal(w.trials[0].arm, cases[i].first);
+    }
+}
+
 /* Half a budget spent on screening, and the largest size reached by somebody. */
 static void test_the_budget_is_used_at_all_sizes(void **state)
 {
@@ -530,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_the_best_arm_wins),
         cmocka_unit_test(test_with_all_the_time_everything_is_tried),
         cmocka_unit_test(test_priors_come_first),
+        cmocka_unit_test(test_dear_arms_wait),
         cmocka_unit_test(test_the_budget_is_used_at_all_sizes),
         cmocka_unit_test(test_small_budgets),
         cmocka_unit_test(test_failures),
