@@ -60,22 +60,6 @@ static struct document *find_same(const char *const *texts, size_t count, size_t
     return documents;
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static size_t keep_unique(uint64_t *sorted, size_t count)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || sorted[i] != sorted[kept - 1])
-            sorted[kept++] = sorted[i];
-    return kept;
-}
-
 /* Sets the words of each document. */
 static void collect_words(struct document *documents, size_t count, struct arena *scratch)
 {
@@ -83,8 +67,7 @@ static void collect_words(struct document *documents, size_t count, struct arena
         struct document *document = &documents[i];
         uint64_t *words = memory_alloc(strlen(document->text) * sizeof *words);
         size_t found = words_hash(document->text, words);
-        qsort(words, found, sizeof *words, compare_hashes);
-        document->count = keep_unique(words, found);
+        document->count = words_unique(words, found);
         size_t bytes = document->count * sizeof *words;
         document->words = memcpy(arena_alloc(scratch, bytes), words, bytes);
         free(words);
@@ -173,8 +156,7 @@ static size_t rank_documents(struct document *documents, size_t count, struct ar
             if (word->documents <= most)
                 document->words[kept++] = word->rank;
         }
-        document->count = kept;
-        qsort(document->words, kept, sizeof *document->words, compare_hashes);
+        document->count = words_unique(document->words, kept);
     }
     free(vocabulary.slots);
     return vocabulary.count;
