@@ -8,7 +8,7 @@
 #   make check-valgrind  the suites that are fast enough, under valgrind
 #   make fuzz       every fuzzer for FUZZ_SECONDS (default 30)
 #   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
-#   make bench      speed of the engine beside the sgemm peak of the same run
+#   make bench      speed of the engine beside the sgemm peak of the same run; start, commands
 #   make bench-decision  how good the advice is, by replaying recorded trials; takes seconds
 #   make bench-budgets  whether ten budgets from 20 s to 10 min are kept (32 minutes)
 #   make install    PREFIX (default /usr/local) and DESTDIR are respected; make uninstall
@@ -154,9 +154,10 @@ suites: $(TESTS) $(BUILD)/advisor
 
 bench:
 	@scripts/setup.sh
-	@$(AGAIN) $(BUILD)/bench/bench_engine
+	@$(AGAIN) $(BUILD)/bench/bench_engine $(BUILD)/bench/bench_start $(BUILD)/advisor
 	@$(GET_MODEL)
 	@$(BUILD)/bench/bench_engine$(if $(MODEL), "$(MODEL)")
+	@$(BUILD)/bench/bench_start $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
 
 bench-decision:
 	@scripts/setup.sh

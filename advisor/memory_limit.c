@@ -112,7 +112,7 @@ enum status memory_settle(struct study *study, const struct setting *setting, si
         return error_set(err, FAILED, "%s %s", setting->technique->name,
                          arithmetic(study, setting, examples));
     engine_trim(engine);
-    enum status status = model_hold(study->model, way->form, err);
+    enum status status = model_hold(study->model, way->form, study->options->threads, err);
     double left = study->memory_limit.value - PROGRAM_BYTES - (double)study->model->bytes;
     engine->memory_limit = left > 1 ? (size_t)left : 1;
     return status;

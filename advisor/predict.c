@@ -59,7 +59,7 @@ static enum status load_model(struct predicting *p, struct error *err)
     const struct options *options = p->options;
     enum status status = options_check_model(options, err);
     if (status == OK)
-        status = model_load(&p->model, options->model, err);
+        status = model_load_as(&p->model, options->model, WEIGHTS_EXPANDED, options->threads, err);
     if (status == OK)
         p->engine = engine_create(p->model, options->threads);
     return status;

@@ -113,7 +113,8 @@ static enum status use_model(struct job *job, struct error *err)
     struct deadline deadline = {.signal = interrupt_flag()};
     enum status status = options_check_model(options, err);
     if (status == OK)
-        status = model_load(&job->model, options->model, err);
+        status =
+            model_load_as(&job->model, options->model, WEIGHTS_EXPANDED, options->threads, err);
     if (status == OK)
         status = count_tokens(job, err);
     if (status != OK)

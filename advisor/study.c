@@ -149,7 +149,8 @@ static enum status load_model(struct study *study, struct error *err)
     if (status == OK)
         status = memory_first_form(study, &form, err);
     if (status == OK)
-        status = model_load_as(&study->model, study->options->model, form, err);
+        status =
+            model_load_as(&study->model, study->options->model, form, study->options->threads, err);
     if (status == OK)
         study->engine = engine_create(study->model, study->options->threads);
     return status;

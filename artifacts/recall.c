@@ -83,7 +83,7 @@ enum status recall_open(struct recalled *recalled, const char *folder, struct er
 static enum status load_own(struct recalled *r, int threads, struct error *err)
 {
     char *path = folder_join(r->folder, MODEL_GGUF_FILE);
-    enum status status = model_load(&r->model, path, err);
+    enum status status = model_load_as(&r->model, path, WEIGHTS_EXPANDED, threads, err);
     free(path);
     if (status == OK)
         r->engine = engine_create(r->model, threads);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/memory.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -152,6 +155,20 @@ static struct arena_chunk *chunk_with_room(struct arena *arena, size_t bytes)
 void arena_reserve(struct arena *arena, size_t bytes)
 {
     chunk_with_room(arena, round_up(bytes));
+}
+
+void arena_reserve_filled(struct arena *arena, size_t bytes)
+{
+    arena_reserve(arena, bytes);
+#ifdef MADV_HUGEPAGE
+    /* Whole pages only: the system knows no others. A refusal changes nothing but the time. */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = (uintptr_t)(arena->current->data + arena->current->used);
+    uintptr_t end = (start + bytes) / page * page;
+    start = (start + page - 1) / page * page;
+    if (end > start)
+        (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
+#endif
 }
 
 void *arena_alloc(struct arena *arena, size_t bytes)

@@ -18,6 +18,7 @@ struct document {
     const char *text; /* normalised */
     uint64_t *words;  /* hashes of its words; later ranks, the rarest word first */
     size_t count;
+    uint64_t signature; /* a bit for each word; several words can share one */
 };
 
 struct word {
@@ -59,22 +60,6 @@ static struct document *find_same(const char *const *texts, size_t count, size_t
     return documents;
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static size_t keep_unique(uint64_t *sorted, size_t count)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || sorted[i] != sorted[kept - 1])
-            sorted[kept++] = sorted[i];
-    return kept;
-}
-
 /* Sets the words of each document. */
 static void collect_words(struct document *documents, size_t count, struct arena *scratch)
 {
@@ -82,8 +67,7 @@ static void collect_words(struct document *documents, size_t count, struct arena
         struct document *document = &documents[i];
         uint64_t *words = memory_alloc(strlen(document->text) * sizeof *words);
         size_t found = words_hash(document->text, words);
-        qsort(words, found, sizeof *words, compare_hashes);
-        document->count = keep_unique(words, found);
+        document->count = words_unique(words, found);
         size_t bytes = document->count * sizeof *words;
         document->words = memcpy(arena_alloc(scratch, bytes), words, bytes);
         free(words);
@@ -172,8 +156,7 @@ static size_t rank_documents(struct document *documents, size_t count, struct ar
             if (word->documents <= most)
                 document->words[kept++] = word->rank;
         }
-        document->count = kept;
-        qsort(document->words, kept, sizeof *document->words, compare_hashes);
+        document->count = words_unique(document->words, kept);
     }
     free(vocabulary.slots);
     return vocabulary.count;
@@ -197,17 +180,28 @@ static bool are_alike(const struct document *a, const struct document *b)
     return (a->count - i) + (b->count - j) <= allowed;
 }
 
+/* Fewer bits cannot differ than words, so this tells most pairs apart that are not alike, from what
+ * stands side by side in a list. */
+static uint64_t signature_of(const struct document *document)
+{
+    uint64_t signature = 0;
+    for (size_t i = 0; i < document->count; i++)
+        signature |= (uint64_t)1 << (hash_quick_u64(document->words[i]) & 63);
+    return signature;
+}
+
 /* An entry of the list of documents that have a word among their rarest. */
 struct entry {
     const struct document *document;
-    size_t next; /* index + 1 of an entry added earlier; 0 = none */
+    uint64_t signature;
+    size_t count;
 };
 
 struct join {
-    struct entry *entries;
-    size_t entry_count;
-    size_t *heads;  /* by rank: index + 1 of the entry added last */
-    size_t *groups; /* by example: an index of the same group, lower or equal */
+    struct entry *entries; /* list by list, in the order of ranks */
+    size_t *first;         /* by rank: the list's first entry */
+    size_t *end;           /* by rank: behind the entry added last */
+    size_t *groups;        /* by example: an index of the same group, lower or equal */
 };
 
 static size_t root_of(size_t *groups, size_t index)
@@ -233,27 +227,62 @@ static size_t prefix_length(size_t words)
     return words - (4 * words + 4) / 5 + (words > 0);
 }
 
+/* The smaller of the two needs less: they share 4 / 9 of a + b, which is at least 8 / 9 of a, so
+ * the rarest word they share is one of its first a - ceil(8 a / 9) + 1 (Xiao et al. 2008,
+ * "Efficient similarity joins for near duplicate detection", on the indexing prefix). Documents
+ * come in order of size, so what stands in the lists is the smaller one. */
+static size_t listed_length(size_t words)
+{
+    return words - (8 * words + 8) / 9 + (words > 0);
+}
+
+static bool may_be_alike(const struct document *document, const struct entry *entry)
+{
+    size_t differ = (size_t)__builtin_popcountll(document->signature ^ entry->signature);
+    return differ <= (document->count + entry->count) / 9;
+}
+
 /* Compares a document with those before it that share one of its rarest words. Documents come in
  * order of size, so the newest entry of a list is the largest. */
 static void join_document(struct join *join, const struct document *document)
 {
     int compared = 0;
     size_t prefix = prefix_length(document->count);
-    for (size_t i = 0; i < prefix; i++)
-        for (size_t at = join->heads[document->words[i]]; at && compared < COMPARED; compared++) {
-            const struct document *other = join->entries[at - 1].document;
-            at = join->entries[at - 1].next;
-            if (5 * other->count < 4 * document->count)
-                break; /* too small, and so are all that follow */
-            if (root_of(join->groups, other->index) != root_of(join->groups, document->index) &&
-                are_alike(document, other))
-                unite(join->groups, other->index, document->index);
-        }
     for (size_t i = 0; i < prefix; i++) {
-        size_t *head = &join->heads[document->words[i]];
-        join->entries[join->entry_count++] = (struct entry){document, *head};
-        *head = join->entry_count;
+        const struct entry *first = &join->entries[join->first[document->words[i]]];
+        const struct entry *at = &join->entries[join->end[document->words[i]]];
+        for (; at > first && compared < COMPARED; compared++) {
+            at--;
+            if (5 * at->count < 4 * document->count)
+                break; /* too small, and so are all that follow */
+            size_t other = at->document->index, own = document->index;
+            if (may_be_alike(document, at) &&
+                root_of(join->groups, other) != root_of(join->groups, own) &&
+                are_alike(document, at->document))
+                unite(join->groups, other, own);
+        }
     }
+    for (size_t i = 0; i < listed_length(document->count); i++)
+        join->entries[join->end[document->words[i]]++] =
+            (struct entry){document, document->signature, document->count};
+}
+
+/* Room for the list of each word: as many entries as documents have it among their rarest. */
+static void lay_out_lists(struct join *join, const struct document *documents, size_t count,
+                          size_t words, struct arena *scratch)
+{
+    size_t entries = 0;
+    join->first = arena_zalloc(scratch, words * sizeof *join->first);
+    join->end = arena_alloc(scratch, words * sizeof *join->end);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < listed_length(documents[i].count); j++)
+            join->first[documents[i].words[j]]++;
+    for (size_t word = 0; word < words; word++) {
+        size_t length = join->first[word];
+        join->first[word] = join->end[word] = entries;
+        entries += length;
+    }
+    join->entries = arena_alloc(scratch, entries * sizeof *join->entries);
 }
 
 static int compare_sizes(const void *a, const void *b)
@@ -275,13 +304,11 @@ void duplicates_find(const char *const *texts, size_t count, struct arena *arena
     size_t different;
     struct document *documents = find_same(texts, count, found->same, &scratch, &different);
     size_t words = rank_documents(documents, different, &scratch);
-    qsort(documents, different, sizeof *documents, compare_sizes);
-    size_t entries = 0;
     for (size_t i = 0; i < different; i++)
-        entries += prefix_length(documents[i].count);
-    struct join join = {.entries = arena_alloc(&scratch, entries * sizeof *join.entries),
-                        .heads = arena_zalloc(&scratch, words * sizeof *join.heads),
-                        .groups = found->group};
+        documents[i].signature = signature_of(&documents[i]);
+    qsort(documents, different, sizeof *documents, compare_sizes);
+    struct join join = {.groups = found->group};
+    lay_out_lists(&join, documents, different, words, &scratch);
     for (size_t i = 0; i < count; i++)
         found->group[i] = found->same[i];
     for (size_t i = 0; i < different; i++)

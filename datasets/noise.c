@@ -58,21 +58,6 @@ struct bayes {
 /* ---- Words ------------------------------------------------------------------------------------
  */
 
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static size_t unique(uint64_t *sorted, size_t count)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!kept || sorted[i] != sorted[kept - 1])
-            sorted[kept++] = sorted[i];
-    return kept;
-}
-
 /* Hashes of the different words and pairs of neighbours of a text; free() them. */
 static uint64_t *features_of(const char *text, struct text *plain, size_t *count)
 {
@@ -88,8 +73,7 @@ static uint64_t *features_of(const char *text, struct text *plain, size_t *count
     for (size_t i = 0; i + 1 < n; i++)
         features[(*count)++] = hash_quick_u64(words[i] * 3 + words[i + 1]);
     free(words);
-    qsort(features, *count, sizeof *features, compare_u64);
-    *count = unique(features, *count);
+    *count = words_unique(features, *count);
     return features;
 }
 
@@ -167,28 +151,34 @@ static int compare_postings(const void *a, const void *b)
     return (x->class > y->class) - (x->class < y->class);
 }
 
-/* One posting for each word and class that meet, all counts 0. */
+/* One posting for each word and class that meet, all counts 0. Texts come class by class, so a word
+ * that a class has had already has it in its last posting. */
 static void list_postings(struct bayes *b)
 {
-    size_t total = 0, kept = 0;
+    size_t *end = memory_alloc((b->word_count + 1) * sizeof *end), total = 0;
+    b->first = arena_zalloc(&b->arena, (b->word_count + 1) * sizeof *b->first);
+    uint32_t *last = memory_zalloc((b->word_count + 1) * sizeof *last); /* class + 1 */
     for (size_t i = 0; i < b->text_count; i++)
-        total += b->texts[i].count;
+        for (size_t w = 0; w < b->texts[i].count; w++) {
+            uint32_t word = b->texts[i].words[w];
+            b->first[word] += last[word] != b->texts[i].class + 1;
+            last[word] = b->texts[i].class + 1;
+        }
+    for (size_t word = 0; word <= b->word_count; word++) {
+        size_t classes = b->first[word];
+        b->first[word] = end[word] = total;
+        total += classes;
+    }
     b->postings = arena_alloc(&b->arena, (total + 1) * sizeof *b->postings);
     for (size_t i = 0; i < b->text_count; i++)
-        for (size_t w = 0; w < b->texts[i].count; w++)
-            b->postings[kept++] =
-                (struct posting){.word = b->texts[i].words[w], .class = b->texts[i].class};
-    qsort(b->postings, total, sizeof *b->postings, compare_postings);
-    kept = 0;
-    for (size_t i = 0; i < total; i++)
-        if (!kept || compare_postings(&b->postings[kept - 1], &b->postings[i]) != 0)
-            b->postings[kept++] = b->postings[i];
-    b->first = arena_alloc(&b->arena, (b->word_count + 1) * sizeof *b->first);
-    for (size_t word = 0, at = 0; word <= b->word_count; word++) {
-        while (at < kept && b->postings[at].word < word)
-            at++;
-        b->first[word] = at;
-    }
+        for (size_t w = 0; w < b->texts[i].count; w++) {
+            struct posting posting = {.word = b->texts[i].words[w], .class = b->texts[i].class};
+            size_t at = end[posting.word];
+            if (at == b->first[posting.word] || b->postings[at - 1].class != posting.class)
+                b->postings[end[posting.word]++] = posting;
+        }
+    free(last);
+    free(end);
 }
 
 /* Counts a text in, or out again with `sign` -1. */

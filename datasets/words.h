@@ -20,6 +20,9 @@ void words_normalise(const char *text, struct text *out);
  * returns how many there are. */
 size_t words_hash(const char *text, uint64_t *words);
 
+/* Sorts hashes and keeps one of each; returns how many are left. */
+size_t words_unique(uint64_t *hashes, size_t count);
+
 size_t words_count(const char *text); /* of any text */
 
 #endif

@@ -55,6 +55,18 @@ void engine_trim(struct engine *engine)
     meter_restart(&engine->meter);
 }
 
+void engine_reserve(struct engine *engine, size_t bytes)
+{
+    for (int i = 0; i < pool_threads(engine->pool); i++) {
+        struct arena *arena = &engine->workspaces[i].arena;
+        arena_consolidate(arena);
+        if (arena_held(arena) >= bytes)
+            continue;
+        arena_release(arena);
+        arena_reserve(arena, bytes);
+    }
+}
+
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;

@@ -35,6 +35,10 @@ void engine_free(struct engine *engine); /* NULL is fine */
 /* Returns the memory of all workspaces to the system and starts the peak anew. */
 void engine_trim(struct engine *engine);
 
+/* Empties all workspaces and gives each an arena with room for `bytes` bytes in one piece, unless
+ * it has it. */
+void engine_reserve(struct engine *engine, size_t bytes);
+
 /* Most bytes beyond the weights since engine_trim: what was held at once outside the workspaces,
  * and for every worker a workspace as large as the largest task needed. Which worker ran which task
  * makes no difference, so the same work has the same peak every time. */

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "model/chat.h"
 #include "model/gguf.h"
+#include "model/reading.h"
 #include "model/tokenizer.h"
 #include "model/transformer.h"
 #include "model/weight.h"
@@ -252,44 +253,20 @@ static enum status read_frequency_factors(const struct gguf *gguf, struct model 
     return status;
 }
 
-#ifdef ADVISOR_DOUBLE
-static enum status expand(const struct gguf *gguf, const struct gguf_tensor *tensor, real *out,
-                          struct error *err)
-{
-    float *row = memory_alloc((size_t)tensor->ne[0] * sizeof *row);
-    enum status status = OK;
-    for (int64_t r = 0; r < tensor->rows && status == OK; r++) {
-        status = gguf_expand(gguf, tensor, r, 1, row, err);
-        for (int64_t c = 0; c < tensor->ne[0]; c++)
-            out[r * tensor->ne[0] + c] = row[c];
-    }
-    free(row);
-    return status;
-}
-#else
-static enum status expand(const struct gguf *gguf, const struct gguf_tensor *tensor, real *out,
-                          struct error *err)
-{
-    return gguf_expand(gguf, tensor, 0, tensor->rows, out, err);
-}
-#endif
-
 /* Whether a packed model leaves the tensor as it is: a matrix that the file has in fewer bytes. */
 static bool can_stay(const struct gguf_tensor *tensor)
 {
     return tensor->rows > 1 && tensor->row_bytes < (uint64_t)tensor->ne[0] * sizeof(real);
 }
 
-static enum status read_blocks(const struct gguf *gguf, struct model *m,
-                               const struct gguf_tensor *tensor, struct tensor *weight,
-                               struct error *err)
+static void note_blocks(struct reading *reading, struct model *m, const struct gguf_tensor *tensor,
+                        struct tensor *weight)
 {
     struct packed *packed = arena_alloc(&m->values, sizeof *packed);
     unsigned char *blocks = arena_alloc(&m->values, (size_t)tensor->bytes);
     *packed = (struct packed){tensor->type, blocks, (size_t)tensor->row_bytes};
     weight->packed = packed;
-    enum status status = gguf_read(gguf, tensor, 0, tensor->rows, blocks, err);
-    return status == OK ? gguf_expand(gguf, tensor, 0, tensor->rows, NULL, err) : status;
+    reading_add_blocks(reading, tensor, blocks);
 }
 
 /* Sizes of both forms, from the header. */
@@ -304,42 +281,45 @@ static void count_bytes(const struct gguf *gguf, struct model *m)
     }
 }
 
-/* Reads tensor `name` of (rows, cols) in the model's form. */
-static enum status read_weight(const struct gguf *gguf, struct model *m, const char *name, int rows,
+/* Notes tensor `name` of (rows, cols) for reading in the model's form. */
+static enum status note_weight(struct reading *reading, struct model *m, const char *name, int rows,
                                int cols, struct tensor *weight, struct error *err)
 {
     const struct gguf_tensor *tensor;
-    enum status status = gguf_tensor_expect(gguf, name, cols, rows, &tensor, err);
+    enum status status = gguf_tensor_expect(reading->gguf, name, cols, rows, &tensor, err);
     if (status != OK)
         return status;
     *weight = (struct tensor){.rows = rows, .cols = cols};
-    if (m->form == WEIGHTS_PACKED && can_stay(tensor))
-        return read_blocks(gguf, m, tensor, weight, err);
+    if (m->form == WEIGHTS_PACKED && can_stay(tensor)) {
+        note_blocks(reading, m, tensor, weight);
+        return OK;
+    }
     weight->data = arena_alloc(&m->values, tensor_size(weight) * sizeof(real));
-    return expand(gguf, tensor, weight->data, err);
+    reading_add_values(reading, tensor, weight->data);
+    return OK;
 }
 
-static enum status read_layer(const struct gguf *gguf, struct model *m, int layer,
+static enum status note_layer(struct reading *reading, struct model *m, int layer,
                               struct error *err)
 {
     struct layer *weights = &m->layers[layer];
     char name[KEY_BYTES];
     enum status status;
     snprintf(name, sizeof name, "blk.%d.attn_norm.weight", layer);
-    if ((status = read_weight(gguf, m, name, 1, m->n_embd, &weights->attention_norm, err)))
+    if ((status = note_weight(reading, m, name, 1, m->n_embd, &weights->attention_norm, err)))
         return status;
     snprintf(name, sizeof name, "blk.%d.ffn_norm.weight", layer);
-    if ((status = read_weight(gguf, m, name, 1, m->n_embd, &weights->feed_forward_norm, err)))
+    if ((status = note_weight(reading, m, name, 1, m->n_embd, &weights->feed_forward_norm, err)))
         return status;
     for (int s = 0; s < N_SITES; s++) {
         snprintf(name, sizeof name, "blk.%d.%s.weight", layer, sites[s].name.gguf);
-        status =
-            read_weight(gguf, m, name, sites[s].out(m), sites[s].in(m), &weights->linear[s], err);
+        status = note_weight(reading, m, name, sites[s].out(m), sites[s].in(m), &weights->linear[s],
+                             err);
         if (status != OK)
             return status;
         snprintf(name, sizeof name, "blk.%d.%s.bias", layer, sites[s].name.gguf);
         if (m->biased[s] &&
-            (status = read_weight(gguf, m, name, 1, sites[s].out(m), &weights->bias[s], err)))
+            (status = note_weight(reading, m, name, 1, sites[s].out(m), &weights->bias[s], err)))
             return status;
     }
     return OK;
@@ -349,23 +329,36 @@ static enum status read_layer(const struct gguf *gguf, struct model *m, int laye
 static void reserve_values(struct model *m, size_t tensors)
 {
     size_t around = tensors * (2 * MEMORY_ALIGNMENT + sizeof(struct packed));
-    arena_reserve(&m->values, m->form_bytes[m->form] + around);
+    arena_reserve_filled(&m->values, m->form_bytes[m->form] + around);
 }
 
-static enum status read_weights(const struct gguf *gguf, struct model *m, struct error *err)
+static enum status note_weights(struct reading *reading, struct model *m, struct error *err)
 {
     enum status status;
-    reserve_values(m, gguf_tensor_count(gguf));
-    if ((status = read_weight(gguf, m, "token_embd.weight", m->n_vocab, m->n_embd, &m->embedding,
+    if ((status = note_weight(reading, m, "token_embd.weight", m->n_vocab, m->n_embd, &m->embedding,
                               err)) ||
-        (status = read_weight(gguf, m, "output_norm.weight", 1, m->n_embd, &m->output_norm, err)))
+        (status =
+             note_weight(reading, m, "output_norm.weight", 1, m->n_embd, &m->output_norm, err)))
         return status;
     m->output = m->embedding;
-    if (gguf_tensor(gguf, "output.weight") &&
-        (status = read_weight(gguf, m, "output.weight", m->n_vocab, m->n_embd, &m->output, err)))
+    if (gguf_tensor(reading->gguf, "output.weight") &&
+        (status = note_weight(reading, m, "output.weight", m->n_vocab, m->n_embd, &m->output, err)))
         return status;
     for (int layer = 0; layer < m->n_layer && status == OK; layer++)
-        status = read_layer(gguf, m, layer, err);
+        status = note_layer(reading, m, layer, err);
+    return status;
+}
+
+/* Every weight, and the hash of the file where there is one. */
+static enum status read_weights(const struct gguf *gguf, struct model *m, int threads, char *sha256,
+                                struct error *err)
+{
+    struct reading reading = {.gguf = gguf};
+    reserve_values(m, gguf_tensor_count(gguf));
+    enum status status = note_weights(&reading, m, err);
+    if (status == OK)
+        status = reading_run(&reading, threads, sha256, err);
+    reading_release(&reading);
     return status;
 }
 
@@ -414,7 +407,15 @@ static enum status read_outline(const struct gguf *gguf, struct model *m, struct
     return find_biases(gguf, architecture->needs_biases, m, err);
 }
 
-static enum status fill(struct model *m, const struct gguf *gguf, struct error *err)
+/* How a model is read. */
+struct way {
+    enum weight_form form;
+    int threads;
+    bool hashed; /* it is in a file */
+};
+
+static enum status fill(struct model *m, const struct gguf *gguf, const struct way *way,
+                        struct error *err)
 {
     enum status status;
     if ((status = read_outline(gguf, m, err)) || (status = read_constants(gguf, m, err)) ||
@@ -426,7 +427,8 @@ static enum status fill(struct model *m, const struct gguf *gguf, struct error *
     if ((status = check_memory(gguf, m, err)))
         return status;
     m->layers = arena_zalloc(&m->arena, (size_t)m->n_layer * sizeof *m->layers);
-    if ((status = read_weights(gguf, m, err)) || (status = read_frequency_factors(gguf, m, err)))
+    if ((status = read_weights(gguf, m, way->threads, way->hashed ? m->sha256 : NULL, err)) ||
+        (status = read_frequency_factors(gguf, m, err)))
         return status;
     for (int i = 0; i < model_weight_count(m); i++)
         m->n_parameters += tensor_size(model_weight(m, i));
@@ -443,11 +445,11 @@ static struct model *new_model(enum weight_form form)
     return m;
 }
 
-static enum status from_gguf(struct model **model, const struct gguf *gguf, enum weight_form form,
+static enum status from_gguf(struct model **model, const struct gguf *gguf, const struct way *way,
                              struct error *err)
 {
-    struct model *m = new_model(form);
-    enum status status = fill(m, gguf, err);
+    struct model *m = new_model(way->form);
+    enum status status = fill(m, gguf, way, err);
     if (status != OK) {
         model_free(m);
         m = NULL;
@@ -458,32 +460,30 @@ static enum status from_gguf(struct model **model, const struct gguf *gguf, enum
 
 enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err)
 {
-    return from_gguf(model, gguf, WEIGHTS_EXPANDED, err);
+    const struct way way = {WEIGHTS_EXPANDED, 1, false};
+    return from_gguf(model, gguf, &way, err);
 }
 
 enum status model_load(struct model **model, const char *path, struct error *err)
 {
-    return model_load_as(model, path, WEIGHTS_EXPANDED, err);
+    return model_load_as(model, path, WEIGHTS_EXPANDED, 1, err);
 }
 
 enum status model_load_as(struct model **model, const char *path, enum weight_form form,
-                          struct error *err)
+                          int threads, struct error *err)
 {
+    const struct way way = {form, threads, true};
     *model = NULL;
     struct gguf *gguf;
     enum status status = gguf_open(&gguf, path, err);
     if (status != OK)
         return status;
-    status = from_gguf(model, gguf, form, err);
+    status = from_gguf(model, gguf, &way, err);
     gguf_free(gguf);
-    if (status == OK && (status = hash_file(path, (*model)->sha256, err)) != OK) {
-        model_free(*model);
-        *model = NULL;
-    }
     return status;
 }
 
-enum status model_hold(struct model *model, enum weight_form form, struct error *err)
+enum status model_hold(struct model *model, enum weight_form form, int threads, struct error *err)
 {
     struct gguf *gguf;
     char sha256[sizeof model->sha256];
@@ -500,7 +500,7 @@ enum status model_hold(struct model *model, enum weight_form form, struct error 
         return status;
     arena_release(&model->values);
     model->form = form;
-    status = read_weights(gguf, model, err);
+    status = read_weights(gguf, model, threads, NULL, err);
     gguf_free(gguf);
     model->bytes = arena_held(&model->arena) + arena_held(&model->values);
     return status;

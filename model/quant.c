@@ -101,31 +101,32 @@ static void expand_bf16(const void *blocks, float *out, size_t n_blocks)
         out[i] = float_of_bits((uint32_t)load_u16(in + 2 * i) << 16);
 }
 
+/* The 16 low and then the 16 high halves of 16 bytes. Two loops over memory of their own and a word
+ * to the compiler: one loop that writes to two places goes value by value, a quarter as fast. An m
+ * of -0 changes nothing, not even the sign of a zero. */
+static void expand_nibbles(const uint8_t *restrict qs, float d, int zero, float m,
+                           float *restrict out)
+{
+#pragma omp simd
+    for (int j = 0; j < 16; j++)
+        out[j] = d * (float)((qs[j] & 15) - zero) + m;
+#pragma omp simd
+    for (int j = 0; j < 16; j++)
+        out[j + 16] = d * (float)((qs[j] >> 4) - zero) + m;
+}
+
 static void expand_q4_0(const void *blocks, float *out, size_t n_blocks)
 {
     const uint8_t *in = blocks;
-    for (size_t i = 0; i < n_blocks; i++, in += 18, out += 32) {
-        float d = load_half(in);
-        const uint8_t *qs = in + 2;
-        for (int j = 0; j < 16; j++) {
-            out[j] = d * (float)((qs[j] & 15) - 8);
-            out[j + 16] = d * (float)((qs[j] >> 4) - 8);
-        }
-    }
+    for (size_t i = 0; i < n_blocks; i++, in += 18, out += 32)
+        expand_nibbles(in + 2, load_half(in), 8, -0.0f, out);
 }
 
 static void expand_q4_1(const void *blocks, float *out, size_t n_blocks)
 {
     const uint8_t *in = blocks;
-    for (size_t i = 0; i < n_blocks; i++, in += 20, out += 32) {
-        float d = load_half(in);
-        float m = load_half(in + 2);
-        const uint8_t *qs = in + 4;
-        for (int j = 0; j < 16; j++) {
-            out[j] = d * (float)(qs[j] & 15) + m;
-            out[j + 16] = d * (float)(qs[j] >> 4) + m;
-        }
-    }
+    for (size_t i = 0; i < n_blocks; i++, in += 20, out += 32)
+        expand_nibbles(in + 4, load_half(in), 0, load_half(in + 2), out);
 }
 
 static void expand_q5_0(const void *blocks, float *out, size_t n_blocks)
@@ -223,6 +224,17 @@ static void expand_q5_k(const void *blocks, float *out, size_t n_blocks)
     }
 }
 
+/* 16 values: four bits of each from `ql` at `shift`, two from `qh` at `high`. */
+static void expand_six(const uint8_t *restrict ql, int shift, const uint8_t *restrict qh, int high,
+                       float d, float *restrict out)
+{
+#pragma omp simd
+    for (int l = 0; l < 16; l++) {
+        int q = (ql[l] >> shift & 15) | (qh[l] >> high & 3) << 4;
+        out[l] = d * (float)(q - 32);
+    }
+}
+
 /* Half `h` of the block holds 128 values, as four runs `j` of 32. */
 static void expand_q6_k(const void *blocks, float *out, size_t n_blocks)
 {
@@ -235,11 +247,9 @@ static void expand_q6_k(const void *blocks, float *out, size_t n_blocks)
             const uint8_t *ql = in + 64 * h + 32 * (j & 1);
             const uint8_t *qh = in + 128 + 32 * h;
             int shift = 4 * (j / 2);
-            float ds[2] = {d * (float)scales[2 * run], d * (float)scales[2 * run + 1]};
-            for (int l = 0; l < 32; l++) {
-                int q = (ql[l] >> shift & 15) | (qh[l] >> 2 * j & 3) << 4;
-                out[l] = ds[l / 16] * (float)(q - 32);
-            }
+            for (int half = 0; half < 2; half++)
+                expand_six(ql + 16 * half, shift, qh + 16 * half, 2 * j,
+                           d * (float)scales[2 * run + half], out + 16 * half);
         }
     }
 }

@@ -64,16 +64,19 @@ struct model {
     struct arena arena;   /* everything above but the tokenizer */
 };
 
-/* Reads a model; every weight is expanded to `real`. Errors: BAD_MODEL with file, place, what was
- * expected and found; FAILED when memory is short. `*model` is NULL after an error. */
+/* Reads a model; every weight is expanded to `real`, on one thread. Errors: BAD_MODEL with file,
+ * place, what was expected and found; FAILED when memory is short. `*model` is NULL after an error.
+ */
 enum status model_load(struct model **model, const char *path, struct error *err);
+
+/* The same in either form, on `threads` >= 1 threads; their number changes nothing in the model. */
 enum status model_load_as(struct model **model, const char *path, enum weight_form form,
-                          struct error *err);
+                          int threads, struct error *err);
 
 /* Holds the weights of a model that was read from a file in another form from now on, reading the
  * file again. No engine may be at work with it. BAD_MODEL when it is not the same file any more,
  * and the model can only be freed then. */
-enum status model_hold(struct model *model, enum weight_form form, struct error *err);
+enum status model_hold(struct model *model, enum weight_form form, int threads, struct error *err);
 enum status model_from_gguf(struct model **model, const struct gguf *gguf, struct error *err);
 void model_free(struct model *model); /* NULL is fine */
 

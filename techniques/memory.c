@@ -17,7 +17,7 @@ enum { LEAST_HELD = 256 * 1024 };
 enum { LOGIT_ROWS = 32 };
 
 /* The largest micro-batch by means. A cut falls behind the example that reaches an even share, so
- * that half an example is too much on average. */
+ * that half an example is too much on average, unless each one is alone. */
 static struct micro_batch usual_micro_batch(const struct setting *setting, const struct workload *w,
                                             double prefix)
 {
@@ -26,7 +26,7 @@ static struct micro_batch usual_micro_batch(const struct setting *setting, const
     double each = w->input_tokens + fmax(w->answer_tokens - 1, 0);
     double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4.0);
     double count = fmin(fmax(ceil(batch * each / room), MICRO_BATCHES), batch);
-    double together = fmin(batch / count + 0.5, batch);
+    double together = count < batch ? batch / count + 0.5 : 1;
     return (struct micro_batch){.rows = prefix + together * each,
                                 .scored = together * w->answer_tokens,
                                 .seen = fmax(each * (prefix + each), prefix * prefix)};
@@ -63,10 +63,9 @@ static double head_moment(const struct workload *w, const struct micro_batch *la
     return fmin(largest->scored, LOGIT_ROWS) * w->model->n_vocab + packed;
 }
 
-/* Values that live in the workspace of one worker: the activations, those of one layer and what is
- * between the layers when they are run again on the way back, what exists for a moment, and the
- * gradients of the activations, of which a backward pass holds only a few at a time. */
-static double workspace_values(const struct workload *w, const struct micro_batch *largest)
+/* Values that live in the arena of one worker: the activations, those of one layer and what is
+ * between the layers when they are run again on the way back, and what exists for a moment. */
+static double arena_values(const struct workload *w, const struct micro_batch *largest)
 {
     const struct model *m = w->model;
     double rows = largest->rows, scored = largest->scored, each = layer_values(m);
@@ -74,13 +73,23 @@ static double workspace_values(const struct workload *w, const struct micro_batc
     double last = rows * (1 + 2 * keys + 2 * queries) + scored * each;
     double shared = rows * (m->n_embd + m->n_ff); /* struct common of model/transformer.c */
     double around = rows * (m->n_embd + m->n_rotated) + 2 * scored * m->n_embd + shared;
-    double gradients = (rows + scored) * (3.0 * m->n_ff + 4.0 * m->n_embd + 2 * keys);
     double in_layer = layer_moment(w, largest), behind = head_moment(w, largest);
     double between = (m->n_layer - 1.0) * rows;
     if (w->recompute) /* the logits are gone before a layer is run again */
-        return between * m->n_embd + fmax(fmax(rows * each, last) + in_layer, behind) + around +
-               gradients;
-    return between * each + last + fmax(in_layer, behind) + around + gradients;
+        return between * m->n_embd + fmax(fmax(rows * each, last) + in_layer, behind) + around;
+    return between * each + last + fmax(in_layer, behind) + around;
+}
+
+/* The gradients of the activations, of which a backward pass holds only a few at a time. */
+static double gradient_values(const struct model *m, const struct micro_batch *largest)
+{
+    double keys = m->n_head_kv * m->head_dim;
+    return (largest->rows + largest->scored) * (3.0 * m->n_ff + 4.0 * m->n_embd + 2 * keys);
+}
+
+double memory_of_arena(const struct workload *workload, const struct micro_batch *largest)
+{
+    return arena_values(workload, largest) * sizeof(real);
 }
 
 double memory_of_training(const struct workload *workload, size_t trainable_parameters,
@@ -89,7 +98,8 @@ double memory_of_training(const struct workload *workload, size_t trainable_para
     double threads = workload->threads > 1 ? workload->threads : 1;
     double block = (double)trainable_parameters * sizeof(real);
     double held = fmax(block, LEAST_HELD) + fmax((TRAINER_BLOCKS + threads) * block, LEAST_HELD);
-    return held + threads * workspace_values(workload, largest) * sizeof(real);
+    double values = arena_values(workload, largest) + gradient_values(workload->model, largest);
+    return held + threads * values * sizeof(real);
 }
 
 void memory_predict_training(const struct setting *setting, const struct workload *workload,

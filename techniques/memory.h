@@ -27,4 +27,7 @@ struct micro_batch {
 double memory_of_training(const struct workload *workload, size_t trainable_parameters,
                           const struct micro_batch *largest);
 
+/* Bytes of that which are in the arena of one workspace. */
+double memory_of_arena(const struct workload *workload, const struct micro_batch *largest);
+
 #endif

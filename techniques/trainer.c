@@ -438,6 +438,15 @@ static struct micro_batch see_all(struct training *t, const struct material *mat
     return largest;
 }
 
+/* The arenas of all workers in one piece from the start: one that grew with the first task would
+ * hold more than it uses, by a tenth and more. What is too much is never touched. */
+static void reserve(struct engine *engine, const struct workload *w,
+                    const struct micro_batch *largest)
+{
+    const double spare = 1.1; /* for what techniques add */
+    engine_reserve(engine, (size_t)(spare * memory_of_arena(w, largest)));
+}
+
 /* Has layers run again where the memory is too short otherwise. FAILED when it is too short even
  * so. */
 static enum status keep_to_limit(struct training *t, const struct material *material,
@@ -453,12 +462,12 @@ static enum status keep_to_limit(struct training *t, const struct material *mate
     size_t count = t->adapted->parameters.count;
     struct micro_batch largest = see_all(t, material);
     double limit = (double)engine->memory_limit, plain = memory_of_training(&w, count, &largest);
-    if (plain <= limit)
-        return OK;
-    w.recompute = engine->recompute = true;
+    w.recompute = engine->recompute = w.recompute || plain > limit;
     double least = memory_of_training(&w, count, &largest);
-    if (least <= limit)
+    if (least <= limit) {
+        reserve(engine, &w, &largest);
         return OK;
+    }
     return error_set(err, FAILED,
                      "training %s on %.0f tokens at once takes %.0f MB beside the model, %.0f MB "
                      "with layers that are run again, and %.0f MB are left; allow more with "

@@ -105,12 +105,42 @@ static void test_peak(void **state)
     engine_free(engine);
 }
 
+/* In a reserved workspace nothing is left over between what a task takes and gives back. */
+static void test_reserve(void **state)
+{
+    (void)state;
+    struct engine *engine = engine_create(NULL, 1);
+    struct workspace *workspace = engine_workspace(engine, 0, false);
+    arena_alloc(&workspace->arena, 300 * KIB);
+    for (size_t kib = 2000; kib <= 4000; kib += 2000) {
+        engine_reserve(engine, kib * KIB);
+        size_t held = arena_held(&workspace->arena);
+        assert_true(held >= kib * KIB && held < (kib + 1) * KIB);
+        for (int task = 0; task < 3; task++) {
+            workspace = engine_workspace(engine, 0, false);
+            arena_alloc(&workspace->arena, 700 * KIB);
+            struct arena_mark mark = arena_mark(&workspace->arena);
+            arena_alloc(&workspace->arena, 300 * KIB);
+            arena_rewind(&workspace->arena, mark);
+            arena_alloc(&workspace->arena, 1200 * KIB);
+            assert_int_equal(arena_held(&workspace->arena), held);
+        }
+        assert_int_equal(engine_peak(engine), 1900 * KIB);
+    }
+    engine_reserve(engine, 1000 * KIB); /* it has more */
+    assert_true(arena_held(&workspace->arena) >= 4000 * KIB);
+    engine_trim(engine);
+    assert_int_equal(engine_peak(engine), 0);
+    engine_free(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_most_bytes_of_an_arena),
         cmocka_unit_test(test_rewind_over_chunks),
         cmocka_unit_test(test_peak),
+        cmocka_unit_test(test_reserve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,13 +140,12 @@ static void test_arena_marks(void **state)
     assert_int_equal(arena_held(&arena), 0);
 }
 
-static void test_arena_reserve(void **state)
+static void check_reserve(void (*reserve)(struct arena *arena, size_t bytes))
 {
-    (void)state;
     struct meter meter = {0};
     struct arena arena;
     arena_init(&arena, &meter);
-    arena_reserve(&arena, 10 * CHUNK);
+    reserve(&arena, 10 * CHUNK);
     size_t held = arena_held(&arena);
     assert_true(held >= 10 * CHUNK && held < 11 * CHUNK);
     char *before = NULL;
@@ -161,6 +160,13 @@ static void test_arena_reserve(void **state)
     assert_true(arena_held(&arena) > held);
     arena_release(&arena);
     assert_int_equal(atomic_load(&meter.now), 0);
+}
+
+static void test_arena_reserve(void **state)
+{
+    (void)state;
+    check_reserve(arena_reserve);
+    check_reserve(arena_reserve_filled);
 }
 
 /* A block that no kept chunk can hold takes the place of those that are too small. */

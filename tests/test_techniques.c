@@ -413,7 +413,7 @@ static void exchange_model(struct subject *s, const char *path, enum weight_form
     int threads = pool_threads(s->engine->pool), context = s->model->n_context;
     engine_free(s->engine);
     model_free(s->model);
-    if (model_load_as(&s->model, path, form, &err) != OK)
+    if (model_load_as(&s->model, path, form, 1, &err) != OK)
         fail_msg("%s", err.text);
     s->model->n_context = context;
     s->engine = engine_create(s->model, threads);

@@ -153,14 +153,14 @@ static inline void check_forms(const char *path, const int32_t *ids, int count)
     size_t expanded = model->bytes, parameters = model->n_parameters;
     assert_true(model->form_bytes[WEIGHTS_PACKED] < model->form_bytes[WEIGHTS_EXPANDED] / 2);
     logits[0] = fixture_logits(model, &tape, &layout);
-    packed_must(model_hold(model, WEIGHTS_PACKED, &err), &err);
+    packed_must(model_hold(model, WEIGHTS_PACKED, 2, &err), &err);
     if (expanded > 1 << 20) /* arenas of a small model have room to spare */
         assert_true(model->bytes < expanded / 2);
     logits[1] = fixture_logits(model, &tape, &layout);
     model_free(model);
-    packed_must(model_load_as(&model, path, WEIGHTS_PACKED, &err), &err);
+    packed_must(model_load_as(&model, path, WEIGHTS_PACKED, 3, &err), &err);
     assert_int_equal(model->n_parameters, parameters);
-    packed_must(model_hold(model, WEIGHTS_EXPANDED, &err), &err);
+    packed_must(model_hold(model, WEIGHTS_EXPANDED, 1, &err), &err);
     assert_int_equal(model->bytes, expanded);
     logits[2] = fixture_logits(model, &tape, &layout);
     size_t bytes = 2 * (size_t)model->n_vocab * sizeof(real);
@@ -194,10 +194,10 @@ static void test_changed_file(void **state)
     assert_non_null(file);
     assert_true(fputs("more", file) >= 0);
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(model_hold(model, WEIGHTS_PACKED, &err), BAD_MODEL);
+    assert_int_equal(model_hold(model, WEIGHTS_PACKED, 2, &err), BAD_MODEL);
     assert_non_null(strstr(err.text, path));
     unlink(path);
-    assert_int_equal(model_hold(model, WEIGHTS_PACKED, &err), FAILED);
+    assert_int_equal(model_hold(model, WEIGHTS_PACKED, 2, &err), FAILED);
     model_free(model);
 }
 
