@@ -19,7 +19,8 @@ enum status trials_read(const struct study *study, struct arena *arena, struct t
 
 /* The speed of a technique, in seconds. */
 struct pace {
-    double token;  /* trained on, forward and backward, as trainer_tokens counts them */
+    double token;  /* trained on, forward and backward, with frozen weights; training every weight
+                      counts as more tokens */
     double read;   /* one example to learn from without steps */
     double answer; /* of one answer */
 };
