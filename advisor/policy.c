@@ -211,26 +211,33 @@ static int least_epochs(size_t n)
     return least < LEAST_EPOCHS ? LEAST_EPOCHS : least;
 }
 
+/* Seconds of training it on all examples, with fewer passes if need be. */
+static double finishing(const struct policy_view *v, size_t arm)
+{
+    return fmin(v->seconds(v->context, arm, v->examples, 0),
+                v->seconds(v->context, arm, v->examples, least_epochs(v->examples)));
+}
+
 /* The arm's prior, less what it costs to screen it and to train it on all examples. */
 static double promise(const struct policy_view *v, size_t arm, int epochs)
 {
     size_t first = policy_first_rung(v->examples);
     double seconds = v->seconds(v->context, arm, first, epochs);
     if (v->examples > first)
-        seconds += fmin(v->seconds(v->context, arm, v->examples, 0),
-                        v->seconds(v->context, arm, v->examples, least_epochs(v->examples)));
+        seconds += finishing(v, arm);
     return v->arms[arm].prior - points_for_time * seconds / v->left;
 }
 
 /* The most promising trained arm that has not been screened and can be, with so many passes (0: the
- * usual number), for `allowed` seconds; arm_count when there is none. */
-static size_t next_to_screen(const struct policy_view *v, int epochs, double allowed)
+ * usual number), for `allowed` seconds, other than `but`; arm_count when there is none. */
+static size_t next_to_screen(const struct policy_view *v, int epochs, double allowed, size_t but)
 {
     size_t chosen = v->arm_count, first = policy_first_rung(v->examples);
     double most = -INFINITY;
     for (size_t arm = 0; arm < v->arm_count; arm++) {
         const struct arm *a = &v->arms[arm];
-        if (!a->trained || a->least > first || screening_rate(v, arm) == a->rate_count ||
+        if (arm == but || !a->trained || a->least > first || was_tried(v, arm, first + 1) ||
+            screening_rate(v, arm) == a->rate_count ||
             !(v->seconds(v->context, arm, first, epochs) <= allowed))
             continue;
         double own = promise(v, arm, epochs);
@@ -246,7 +253,7 @@ static size_t next_to_screen(const struct policy_view *v, int epochs, double all
 static bool screen_briefly(const struct policy_view *v, struct policy_action *action)
 {
     size_t first = policy_first_rung(v->examples);
-    size_t arm = next_to_screen(v, LEAST_EPOCHS, v->left);
+    size_t arm = next_to_screen(v, LEAST_EPOCHS, v->left, v->arm_count);
     int epochs = LEAST_EPOCHS;
     if (arm == v->arm_count)
         return false;
@@ -255,12 +262,31 @@ static bool screen_briefly(const struct policy_view *v, struct policy_action *ac
     return act(action, arm, screening_rate(v, arm), first, epochs);
 }
 
+/* Where there is no time to screen two arms and train one of them on all examples, comparing them
+ * would be all that is done: the most promising one is trained on all examples at once. */
+static bool go_straight(const struct policy_view *v, struct policy_action *action)
+{
+    size_t first = policy_first_rung(v->examples);
+    size_t arm = next_to_screen(v, 0, v->left, v->arm_count);
+    if (first == v->examples || arm == v->arm_count || count_spent(v).all > 0 ||
+        !(v->seconds(v->context, arm, v->examples, 0) <= v->left))
+        return false;
+    size_t other = next_to_screen(v, 0, v->left, arm);
+    double screening = v->seconds(v->context, arm, first, 0);
+    if (other < v->arm_count)
+        screening += v->seconds(v->context, other, first, 0);
+    if (screening + finishing(v, arm) <= v->left)
+        return false;
+    return act(action, arm, screening_rate(v, arm), v->examples, 0);
+}
+
 static bool screen(const struct policy_view *v, double share, struct policy_action *action)
 {
     struct spent spent = count_spent(v);
     double allowed = share * (spent.all + v->left) - spent.screening;
     bool alone = !(spent.all > 0); /* the first one may take all there is */
-    size_t arm = next_to_screen(v, 0, alone || allowed > v->left ? v->left : allowed);
+    double most = alone || allowed > v->left ? v->left : allowed;
+    size_t arm = next_to_screen(v, 0, most, v->arm_count);
     if (arm < v->arm_count)
         return act(action, arm, screening_rate(v, arm), policy_first_rung(v->examples), 0);
     return alone && screen_briefly(v, action);
@@ -479,7 +505,8 @@ static bool bend(const struct policy_view *v, size_t top, struct policy_action *
 bool policy_next(const struct policy_view *v, struct policy_action *action)
 {
     size_t first = policy_first_rung(v->examples), top = first;
-    if (run_once(v, once_share, action) || screen(v, share_to_screen(v), action))
+    if (run_once(v, once_share, action) || go_straight(v, action) ||
+        screen(v, share_to_screen(v), action))
         return true;
     struct spent spent = count_spent(v);
     size_t half = (count_at(v, first) + 1) / 2;

@@ -8,13 +8,14 @@
  * takes 8 %. The others are screened on a small part of the examples with their usual learning
  * rate, the most promising first, as many as a share of the time allows: promise is the prior less
  * seven points for each time that screening the arm and then training it on all examples would take
- * the time left. The better half
- * then tries its neighbouring learning rates. After that follows successive halving (Karnin et al.
- * 2013; Jamieson and Talwalkar 2016): four times the examples for the better half of the arms, up
- * to all examples, each time trained from the start with a finished schedule. Where there are so
- * few examples that all of them are the small part, screening may take all but the time for rates.
- * Where there is no time for the next size, the best arm gets fewer passes over it, two at least,
- * or as many examples as there is time for.
+ * the time left. Where there is no time to screen two and train one of them on all examples, the
+ * most promising one is trained on all at once. The better half of those screened then tries its
+ * neighbouring learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson
+ * and Talwalkar 2016): four times the examples for the better half of the arms, up to all examples,
+ * each time trained from the start with a finished schedule. Where there are so few examples that
+ * all of them are the small part, screening may take all but the time for rates. Where there is no
+ * time for the next size, the best arm gets fewer passes over it, two at least, or as many examples
+ * as there is time for.
  *
  * What is left goes first into making sure: where the runner-up at the largest size is within
  * chance of the leader, both are trained once more with another seed; and the leader gets a third

@@ -147,6 +147,23 @@ static struct world usual_world(size_t examples, double share)
     return w;
 }
 
+/* Two arms that are far ahead of a third one, and differ by `gap`. */
+static struct world duel(size_t examples, double gap)
+{
+    struct world w = {.examples = examples,
+                      .answer_seconds = 1,
+                      .budget = 1e6,
+                      .answers = 200,
+                      .random = random_stream(7, "duel", 0)};
+    for (size_t i = 0; i < 3; i++)
+        add(&w, true,
+            (struct truth){.top = i == 2 ? 0.3 : 0.8 - gap * (double)i,
+                           .best_rate = 1,
+                           .seconds_per_example = 0.1},
+            0);
+    return w;
+}
+
 static void test_the_best_arm_wins(void **state)
 {
     (void)state;
@@ -189,6 +206,30 @@ static void test_priors_come_first(void **state)
         seen++;
     }
     assert_int_equal(seen, 3);
+}
+
+/* Without the time to screen two arms and train one on all examples, one is trained on all at once;
+ * when that fails, others are screened. */
+static void test_straight_to_all(void **state)
+{
+    (void)state;
+    static const struct {
+        double budget;
+        size_t first; /* examples of the first trial */
+    } cases[] = {{50, 64}, {62, 150}, {110, 150}, {120, 64}, {1000, 64}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = duel(150, 0.1); /* 26.6 s for 64, 61 for all */
+        w.budget = cases[i].budget;
+        assert_true(step(&w));
+        assert_int_equal(w.trials[0].examples, cases[i].first);
+    }
+    struct world w = duel(150, 0.1);
+    w.budget = 110;
+    w.truths[0].fails = true;
+    run(&w);
+    assert_int_equal(w.trials[0].examples, 150);
+    assert_int_equal(w.trials[1].examples, 64);
+    assert_int_not_equal(w.trials[1].arm, 0);
 }
 
 /* Of two arms that promise about as much, the dear one comes first only where there is time to see
@@ -294,23 +335,6 @@ static size_t count_of(const struct world *w, size_t arm, size_t examples, size_
         count += w->trials[i].arm == arm && w->trials[i].examples == examples &&
                  w->trials[i].seed == seed;
     return count;
-}
-
-/* Two arms that are far ahead of a third one, and differ by `gap`. */
-static struct world duel(size_t examples, double gap)
-{
-    struct world w = {.examples = examples,
-                      .answer_seconds = 1,
-                      .budget = 1e6,
-                      .answers = 200,
-                      .random = random_stream(7, "duel", 0)};
-    for (size_t i = 0; i < 3; i++)
-        add(&w, true,
-            (struct truth){.top = i == 2 ? 0.3 : 0.8 - gap * (double)i,
-                           .best_rate = 1,
-                           .seconds_per_example = 0.1},
-            0);
-    return w;
 }
 
 /* Finalists that tie are trained again, all with as many examples as there are. */
@@ -548,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_the_best_arm_wins),
         cmocka_unit_test(test_with_all_the_time_everything_is_tried),
         cmocka_unit_test(test_priors_come_first),
+        cmocka_unit_test(test_straight_to_all),
         cmocka_unit_test(test_dear_arms_wait),
         cmocka_unit_test(test_the_budget_is_used_at_all_sizes),
         cmocka_unit_test(test_small_budgets),
