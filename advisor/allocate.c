@@ -12,6 +12,7 @@
 #include "advisor/run_trial.h"
 #include "advisor/study_file.h"
 #include "advisor/view.h"
+#include "evaluators/statistics.h"
 #include "techniques/trainer.h"
 
 const struct technique *study_technique(const struct study *study, size_t index)
@@ -109,10 +110,32 @@ static const struct trial_record *find_best(const struct technique *technique, i
     return best;
 }
 
+/* The most examples below `below` with which the technique has a result; 0 when there is none. */
+static int64_t next_size(const struct technique *technique, int64_t below,
+                         const struct trial_record *trials, size_t count)
+{
+    int64_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(trials[i].key.technique, technique->name) && trials[i].status == TRIAL_DONE &&
+            trials[i].metric.known && trials[i].key.examples < below &&
+            trials[i].key.examples > size)
+            size = trials[i].key.examples;
+    return size;
+}
+
 const struct trial_record *best_trial(const struct technique *technique,
                                       const struct trial_record *trials, size_t count)
 {
-    return find_best(technique, -1, trials, count);
+    const struct trial_record *best = find_best(technique, -1, trials, count);
+    double best_mean = best ? mean_of_first(best, trials, count) : 0;
+    int64_t size = best ? next_size(technique, INT64_MAX, trials, count) : 0;
+    for (; best && size > best->key.examples; size = next_size(technique, size, trials, count)) {
+        const struct trial_record *larger = find_best(technique, size, trials, count);
+        double mean = larger ? mean_of_first(larger, trials, count) : (double)NAN;
+        if (best_mean - mean <= share_by_chance(best_mean, mean, (double)best->dev_predictions))
+            return larger;
+    }
+    return best;
 }
 
 const struct trial_record *best_trial_at(const struct technique *technique, int64_t examples,

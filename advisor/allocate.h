@@ -39,8 +39,10 @@ struct seeds {
 struct seeds trial_seeds(const struct trial_record *trial, const struct trial_record *trials,
                          size_t count, struct arena *arena);
 
-/* The trial that stands for a technique: the first seed of the setting and size with the best mean
- * metric over its seeds on the development side, the larger size on ties; NULL when none is done.
+/* The trial that stands for a technique: the first seed of the setting with the best mean metric
+ * over its seeds on the development side, at the largest size whose best is no worse than that of
+ * all sizes, or by no more than chance makes: the best of several sizes looks better than it is,
+ * and more examples seldom harm. NULL when none is done.
  * It is the first and not the best seed, so that what it answers is no luckier than the mean.
  * `trials` are all of the study. */
 const struct trial_record *best_trial(const struct technique *technique,

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "evaluators/statistics.h"
+
 enum {
     FIRST_RUNG = 64,
     GROWTH = 4,
@@ -435,15 +437,12 @@ static double share_to_screen(const struct policy_view *v)
 
 /* ---- Making sure ---------------------------------------------------------------------------- */
 
-/* Whether chance makes a difference as large as that of two metrics: two standard errors of the
- * difference of two shares, as if other examples had been answered, which is too wide rather than
- * too narrow. */
+/* Whether chance makes a difference as large as that of two metrics. */
 static bool within_chance(const struct policy_view *v, const struct arm_trial *a,
                           const struct arm_trial *b)
 {
-    double share = fmin(fmax((a->metric + b->metric) / 2, 0), 1);
-    double deviation = sqrt(2 * share * (1 - share) / (double)v->answers);
-    return !v->answers || fabs(a->metric - b->metric) <= 2 * deviation;
+    return !v->answers ||
+           fabs(a->metric - b->metric) <= share_by_chance(a->metric, b->metric, (double)v->answers);
 }
 
 /* The leader at `size` and the runner-up, while they are within chance, with up to `seeds` seeds

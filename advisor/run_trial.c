@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "advisor/run_trial.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "advisor/allocate.h"
@@ -14,6 +15,7 @@ static const double log_seconds = 2;
 
 struct running {
     struct study *study;
+    const struct setting *setting;
     struct trial_key key;
     int64_t id;
     struct loss_row rows[LOSS_ROWS]; /* not written yet */
@@ -56,19 +58,39 @@ static enum status on_progress(void *context, const char *stage, size_t done, si
     return r->file_status;
 }
 
-static void note_result(struct study *study, const struct trial_key *key,
-                        const struct trial_record *record)
+/* What tells the trial from the technique's usual one: its learning rate, passes and seed. */
+static void describe_trial(const struct study *study, const struct running *r, struct text *out)
 {
+    const struct setting *setting = r->setting;
+    const struct setting usual = setting_default(setting->technique);
+    if (setting->technique->learning_rates) {
+        double rate = setting_number(setting, "learning_rate");
+        double normal = setting_number(&usual, "learning_rate");
+        if (fabs(rate - normal) > 1e-9 * normal)
+            text_printf(out, " at learning_rate %g", rate);
+        if (setting_integer(setting, "num_epochs") != setting_integer(&usual, "num_epochs"))
+            text_printf(out, " in %d passes", setting_integer(setting, "num_epochs"));
+    }
+    if (study_replicate(study, r->key.seed))
+        text_add(out, " with another seed");
+}
+
+static void note_result(const struct running *r, const struct trial_record *record)
+{
+    struct study *study = r->study;
+    const struct trial_key *key = &r->key;
+    struct text how = {0};
+    describe_trial(study, r, &how);
     if (record->metric.known)
         progress_note(study->progress, "%s: %lld examples%s, %s %.3f [%.3f, %.3f], %.1f s",
-                      key->technique, (long long)key->examples,
-                      study_replicate(study, key->seed) ? " with another seed" : "",
+                      key->technique, (long long)key->examples, text_string(&how),
                       record->metric_name, record->metric.value, record->low.value,
                       record->high.value, record->trial_seconds.value);
     else if (study->options->verbose && record->prequential_nll.known)
         progress_note(study->progress, "%s: %s with %lld examples, loss %.4f, %.1f s: %s",
                       key->technique, key->purpose, (long long)key->examples,
                       record->prequential_nll.value, record->trial_seconds.value, key->setting);
+    text_release(&how);
 }
 
 static enum status store_outcome(struct running *r, struct trial_outcome *outcome,
@@ -85,7 +107,7 @@ static enum status store_outcome(struct running *r, struct trial_outcome *outcom
     if (status == OK)
         status = trial_finish(study->store, &outcome->record, &predictions, err);
     if (status == OK)
-        note_result(study, &r->key, &outcome->record);
+        note_result(r, &outcome->record);
     return status == OK ? study_save_time(study, true, err) : status;
 }
 
@@ -173,6 +195,7 @@ enum status run_trial(struct study *study, const struct setting *setting, size_t
     struct text json = {0};
     setting_json(setting, &json);
     struct running running = {.study = study,
+                              .setting = setting,
                               .key = {.technique = setting->technique->name,
                                       .setting = text_string(&json),
                                       .examples = (int64_t)examples,

@@ -239,6 +239,12 @@ struct interval wilson_interval(int64_t k, int64_t n, double confidence)
     return (struct interval){low, high};
 }
 
+double share_by_chance(double a, double b, double n)
+{
+    double share = fmin(fmax((a + b) / 2, 0), 1);
+    return n > 0 ? 2 * sqrt(2 * share * (1 - share) / n) : INFINITY;
+}
+
 struct interval clopper_pearson_interval(int64_t k, int64_t n, double confidence)
 {
     if (!is_share(k, n, confidence))

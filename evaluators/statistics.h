@@ -38,6 +38,11 @@ double student_t_quantile(double p, double freedom); /* 0 <= p <= 1 */
  * and near 0 and 1, where k/n +- 2 standard errors is not. */
 struct interval wilson_interval(int64_t k, int64_t n, double confidence);
 
+/* By how much two shares of n answers differ by chance: two standard errors of the difference, as
+ * if each had been given its own examples, which is too wide rather than too narrow where both had
+ * the same. Infinite when n is 0. */
+double share_by_chance(double a, double b, double n);
+
 /* Clopper and Pearson 1934: never covers less than it says, hence wider. [0, 1] for n = 0. */
 struct interval clopper_pearson_interval(int64_t k, int64_t n, double confidence);
 

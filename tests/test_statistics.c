@@ -213,6 +213,9 @@ static void test_ends(void **state)
     assert_true(student_t_cdf(-1e200, 3) >= 0 && student_t_cdf(-1e200, 3) < 1e-100);
     assert_true(near(student_t_cdf(1.5, INFINITY), normal_cdf(1.5)));
     assert_true(wilson_interval(0, 0, 0.95).low == 0 && wilson_interval(0, 0, 0.95).high == 1);
+    assert_float_equal(share_by_chance(0.5, 0.5, 200), 0.1, 1e-12);
+    assert_float_equal(share_by_chance(1, 1, 200), 0, 0);
+    assert_true(isinf(share_by_chance(0, 0, 0)));
     struct mcnemar none = mcnemar_exact(0, 0);
     assert_true(none.two_sided == 1 && none.second_worse == 1 && none.second_better == 1 &&
                 none.mid_p == 1);
