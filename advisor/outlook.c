@@ -157,7 +157,10 @@ static void forecast(const struct outlook *o, struct learner *learner)
         return;
     double until = curve_examples_for(curve, outlook_seed_variance(curve->last),
                                       missing(o, options->target.value), options->confidence);
-    if (!isnan(until))
+    const struct measured now = learner->row->probability_meets_target;
+    if (now.known && now.value >= options->confidence) /* whatever the curve makes of it */
+        out->examples_to_target = measured((double)learner->row->examples);
+    else if (!isnan(until))
         out->examples_to_target = measured(until);
 }
 

@@ -472,6 +472,23 @@ static void test_forecasts(void **state)
     end(&m);
 }
 
+/* What meets the target as measured needs no more examples, though the curve runs below the last
+ * point. */
+static void test_a_target_that_is_met(void **state)
+{
+    (void)state;
+    struct made_up m;
+    begin(&m, "--techniques majority,lora --target 0.83 --confidence 0.7");
+    add(&m, (struct play){.technique = "majority", .examples = 500, .right = 70});
+    add_sizes(&m, "lora", (const int[]){140, 142, 143, 170}, 40);
+    rank(&m);
+    const struct report_forecast *lora = &row(&m, "lora")->forecast;
+    assert_true(row(&m, "lora")->probability_meets_target.value >= 0.7);
+    assert_true(lora->count > 0 && lora->examples_to_target.known);
+    assert_float_equal(lora->examples_to_target.value, 500, 0);
+    end(&m);
+}
+
 /* The metric falls with the metric's own direction, and seeds of the best setting all count. */
 static void test_forecasts_use_the_best_setting(void **state)
 {
@@ -699,8 +716,9 @@ static void test_what_it_would_take(void **state)
     rank(&m);
     /* lora is guessed at 2.4 answers of 0.01 s a pass, less a little for the output head. 64
      * examples four times over, 64 steps of the optimiser, and 250 answers, with 15 % of caution:
-     * 10 s, which is the 45 % of the time for training that are for screening. few_shot: 250 answers, 2.9 s. Together with the
-     * 100 s spent and a fifth more: 156 s, or 125 s for few_shot alone. */
+     * 10 s, which is the 45 % of the time for training that are for screening. few_shot: 250
+     * answers, 2.9 s. Together with the 100 s spent and a fifth more: 156 s, or 125 s for few_shot
+     * alone. */
     assert_int_equal(row(&m, "lora")->status, STANDING_NOT_RUN);
     says(row(&m, "lora")->note, "needs about 10 s more (64 examples); use --budget 3m");
     assert_int_equal(row(&m, "few_shot")->status, STANDING_NOT_RUN);
@@ -948,6 +966,7 @@ int main(void)
         cmocka_unit_test(test_front_counts_passes),
         cmocka_unit_test(test_giving_up),
         cmocka_unit_test(test_forecasts),
+        cmocka_unit_test(test_a_target_that_is_met),
         cmocka_unit_test(test_forecasts_use_the_best_setting),
         cmocka_unit_test(test_winner_changes),
         cmocka_unit_test(test_order),
