@@ -399,7 +399,7 @@ static enum status probe(struct study *study, struct error *err)
         status = bare_model(study, &adapted, err);
         if (status == OK)
             status = time_bare_model(study, adapted, err);
-        if (status == OK && study->seconds_per_answer > 0)
+        if (status == OK && adapted && study->seconds_per_answer > 0)
             status = time_reading(study, adapted, err);
         adapted_release(adapted);
     }

@@ -45,9 +45,9 @@ struct study {
     double prefix_tokens;  /* shared start of the bare model's prompts */
     double list_tokens;    /* of these, the list of labels, which what is trained goes without */
     double tokens_answer;  /* mean of the targets */
-    double tokens_rationale;   /* mean of the worked solutions; 0 when there are none */
-    double seconds_per_answer; /* of the bare model on these data, probed; 0: not known, since
-                                  there was no time for a single answer */
+    double tokens_rationale;    /* mean of the worked solutions; 0 when there are none */
+    double seconds_per_answer;  /* of the bare model on these data, probed; 0: not known, since
+                                   there was no time for a single answer */
     double seconds_per_reading; /* of one request without writing its answer, where that is written
                                    token by token; 0: as long as an answer */
 

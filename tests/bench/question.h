@@ -48,8 +48,8 @@ struct question {
     size_t sizes[MOST_RUNGS], size_count; /* the last: all examples there are */
     struct offer offers[MOST_ARMS];
     size_t offer_count;
-    size_t dev, test;      /* answers that all trials with all examples and steps have; another may
-                            * have fewer, and is compared on those it has */
+    size_t dev, test;       /* answers that all trials with all examples and steps have; another may
+                             * have fewer, and is compared on those it has */
     double answer_seconds;  /* of the bare model */
     double reading_seconds; /* as in advisor/study.h: by the tasks whose answers are not written */
 };
