@@ -67,12 +67,12 @@ static void describe_trial(const struct study *study, const struct running *r, s
         double rate = setting_number(setting, "learning_rate");
         double normal = setting_number(&usual, "learning_rate");
         if (fabs(rate - normal) > 1e-9 * normal)
-            text_printf(out, " at learning_rate %g", rate);
+            text_printf(out, ", rate %g", rate);
         if (setting_integer(setting, "num_epochs") != setting_integer(&usual, "num_epochs"))
-            text_printf(out, " in %d passes", setting_integer(setting, "num_epochs"));
+            text_printf(out, ", %d passes", setting_integer(setting, "num_epochs"));
     }
     if (study_replicate(study, r->key.seed))
-        text_add(out, " with another seed");
+        text_add(out, ", another seed");
 }
 
 static void note_result(const struct running *r, const struct trial_record *record)
