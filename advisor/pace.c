@@ -130,6 +130,16 @@ static double reading_seconds(const struct study *study)
     return study->seconds_per_reading / study_workload(study, 1).input_tokens;
 }
 
+/* Seconds of an answer of the model, in the length that it would have of itself, or once it has
+ * learned from the examples how long answers are. */
+static double answer_seconds(const struct study *study, bool learned)
+{
+    double each = study->seconds_per_answer, reading = study->seconds_per_reading;
+    if (!learned || !(reading > 0) || !(study->tokens_written > 0))
+        return each;
+    return reading + (each - reading) * fmin(study->tokens_answer / study->tokens_written, 1);
+}
+
 struct pace pace_of(const struct study *study, const struct technique *technique,
                     const struct trials *trials)
 {
@@ -141,7 +151,8 @@ struct pace pace_of(const struct study *study, const struct technique *technique
         token = training_factor * reading_seconds(study);
     if (technique->learning_rates)
         pace.token = token;
-    pace.answer = each * relative_cost(study, technique);
+    pace.answer =
+        answer_seconds(study, technique->learning_rates) * relative_cost(study, technique);
     for (size_t i = 0; i < trials->count; i++)
         if (trials->items[i].status == TRIAL_DONE &&
             !strcmp(trials->items[i].key.technique, technique->name))

@@ -323,9 +323,20 @@ struct workload study_workload(const struct study *study, size_t examples)
 
 /* ---- Sizes ---------------------------------------------------------------------------------- */
 
-/* Seconds for each of development examples `from` .. `from + count - 1`. */
+/* Of an answer: seconds, and tokens that were written. */
+struct timing {
+    double seconds, tokens;
+};
+
+static void keep_faster(struct timing *best, const struct timing *other)
+{
+    if (other->seconds < best->seconds)
+        *best = *other;
+}
+
+/* Of development examples `from` .. `from + count - 1`, mean. */
 static enum status time_answers(struct study *study, struct adapted *adapted, size_t from,
-                                size_t count, double *seconds, struct error *err)
+                                size_t count, struct timing *timing, struct error *err)
 {
     const struct example *examples[PROBE_HALF];
     struct outcome outcomes[PROBE_HALF];
@@ -336,9 +347,17 @@ static enum status time_answers(struct study *study, struct adapted *adapted, si
     double start = clock_seconds();
     enum status status =
         adapted_answer(adapted, examples, count, outcomes, &arena, &study->deadline, err);
-    *seconds = (clock_seconds() - start) / (double)count;
+    *timing = (struct timing){.seconds = (clock_seconds() - start) / (double)count};
+    for (size_t i = 0; i < count && status == OK; i++)
+        timing->tokens += outcomes[i].answer_tokens / (double)count;
     arena_release(&arena);
     return status;
+}
+
+static size_t probe_half(const struct study *study)
+{
+    size_t half = study->split.dev_count / 2;
+    return half < PROBE_HALF ? half : PROBE_HALF;
 }
 
 /* The time of one answer: of the faster of two halves, since a busy machine can only make it look
@@ -347,25 +366,29 @@ static enum status time_answers(struct study *study, struct adapted *adapted, si
  * until they do not, or the time is up. */
 static enum status time_bare_model(struct study *study, struct adapted *adapted, struct error *err)
 {
-    size_t half = study->split.dev_count / 2 < PROBE_HALF ? study->split.dev_count / 2 : PROBE_HALF;
-    double seconds, best, share = probe_share * study_left(study);
+    size_t half = probe_half(study);
+    double share = probe_share * study_left(study);
+    struct timing best, timing;
     enum status status = adapted_warm(adapted, err);
     if (status == OK)
         status = time_answers(study, adapted, 0, 1, &best, err);
     if (status != OK)
         return status;
-    for (size_t n = 2;
-         n < half && status == OK && 2 * (double)half * best > share && (double)n * best <= share;
+    for (size_t n = 2; n < half && status == OK && 2 * (double)half * best.seconds > share &&
+                       (double)n * best.seconds <= share;
          n *= 2) {
-        status = time_answers(study, adapted, 0, n, &seconds, err);
-        best = status == OK ? fmin(seconds, best) : best;
+        status = time_answers(study, adapted, 0, n, &timing, err);
+        if (status == OK)
+            keep_faster(&best, &timing);
     }
-    bool affordable = 2 * (double)half * best <= share;
+    bool affordable = 2 * (double)half * best.seconds <= share;
     for (size_t i = 0; i < 2 && half && affordable && status == OK; i++) {
-        status = time_answers(study, adapted, i * half, half, &seconds, err);
-        best = status == OK ? fmin(seconds, best) : best;
+        status = time_answers(study, adapted, i * half, half, &timing, err);
+        if (status == OK)
+            keep_faster(&best, &timing);
     }
-    study->seconds_per_answer = best;
+    study->seconds_per_answer = best.seconds;
+    study->tokens_written = best.tokens;
     return status == OUT_OF_TIME ? OK : status;
 }
 
@@ -373,19 +396,18 @@ static enum status time_bare_model(struct study *study, struct adapted *adapted,
  * it. */
 static enum status time_reading(struct study *study, struct adapted *adapted, struct error *err)
 {
-    bool writes = study->data.task != TASK_CLASSIFICATION &&
-                  study->data.task != TASK_MULTIPLE_CHOICE && study->tokens_answer > 1;
-    size_t half = study->split.dev_count / 2 < PROBE_HALF ? study->split.dev_count / 2 : PROBE_HALF;
-    double seconds, best = study->seconds_per_answer;
+    size_t half = probe_half(study);
+    struct timing best = {.seconds = study->seconds_per_answer}, timing;
     enum status status = OK;
-    if (!writes || !half)
+    if (!(study->tokens_written > 1) || !half)
         return OK;
     adapted->longest_answer = 1;
     for (size_t i = 0; i < 2 && status == OK; i++) {
-        status = time_answers(study, adapted, i * half, half, &seconds, err);
-        best = status == OK ? fmin(seconds, best) : best;
+        status = time_answers(study, adapted, i * half, half, &timing, err);
+        if (status == OK)
+            keep_faster(&best, &timing);
     }
-    study->seconds_per_reading = best;
+    study->seconds_per_reading = best.seconds;
     return status;
 }
 

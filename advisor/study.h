@@ -50,6 +50,7 @@ struct study {
                                    there was no time for a single answer */
     double seconds_per_reading; /* of one request without writing its answer, where that is written
                                    token by token; 0: as long as an answer */
+    double tokens_written; /* in an answer of the bare model, mean; 0: answers are not written */
 
     /* What the rules say; NULL and empty until study_judge. */
     struct rules *rules;

@@ -43,11 +43,11 @@ static void write_profile(struct study *study)
                 "{\"dev_used\":%zu,\"examples\":%zu,\"identity\":\"%s\",\"labels\":%zu,"
                 "\"parameters\":%zu,\"reading\":%s,\"seconds_per_answer\":%.6g,"
                 "\"seconds_per_reading\":%.6g,\"task\":\"%s\","
-                "\"test_used\":%zu}",
+                "\"test_used\":%zu,\"tokens_written\":%.6g}",
                 study->evaluator.dev_count, study->data.count, study->identity,
                 study->data.label_count, study->model->n_parameters, reading,
                 study->seconds_per_answer, study->seconds_per_reading, task_name(study->data.task),
-                study->evaluator.test_count);
+                study->evaluator.test_count, study->tokens_written);
     study->record.profile = arena_strdup(&study->arena, text_string(&text));
     text_release(&text);
 }
@@ -95,6 +95,7 @@ static enum status read_profile(struct study *study, struct error *err)
         !read_number(record->profile, "test_used", &test) ||
         !read_number(record->profile, "seconds_per_answer", &study->seconds_per_answer) ||
         !read_number(record->profile, "seconds_per_reading", &study->seconds_per_reading) ||
+        !read_number(record->profile, "tokens_written", &study->tokens_written) ||
         dev > (double)study->split.dev_count || test > (double)study->split.test_count)
         return error_set(err, FAILED,
                          "%s: its profile is not one of this version (%s); begin the study anew "

@@ -447,6 +447,11 @@ static void test_reading_and_writing(void **state)
     struct study *study = &desk.study;
     assert_true(fabs(study->seconds_per_reading - reading) < 1e-4 * reading);
     double token = pace_of(study, technique_find("lora"), &none).token;
+    study->seconds_per_answer = 5 * reading; /* what has learned how long answers are writes half */
+    study->tokens_written = 2 * study->tokens_answer;
+    assert_float_equal(pace_of(study, technique_find("zero_shot"), &none).answer, 5 * reading,
+                       1e-9);
+    assert_float_equal(pace_of(study, technique_find("lora"), &none).answer, 3 * reading, 1e-9);
     study->seconds_per_answer *= 2;
     assert_float_equal(pace_of(study, technique_find("lora"), &none).token, token, 1e-12);
     study->seconds_per_reading *= 2;
