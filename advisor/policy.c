@@ -512,6 +512,8 @@ bool policy_next(const struct policy_view *v, struct policy_action *action)
     double allowed = rate_share * (spent.all + v->left) - spent.rates;
     if (vary_rates(v, first, half, allowed, action) || climb(v, &top, action))
         return true;
+    size_t straight = size_between(v, top, v->examples + 1); /* reached without the rungs below */
+    top = straight && count_at(v, straight) ? straight : top;
     if (repeat(v, top, SEEDS, action) || bend(v, top, action))
         return true;
     return vary_rates(v, top, 1, INFINITY, action) || use_rest(v, action) ||

@@ -147,6 +147,15 @@ static struct world usual_world(size_t examples, double share)
     return w;
 }
 
+static size_t count_of(const struct world *w, size_t arm, size_t examples, size_t seed)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < w->trial_count; i++)
+        count += w->trials[i].arm == arm && w->trials[i].examples == examples &&
+                 w->trials[i].seed == seed;
+    return count;
+}
+
 /* Two arms that are far ahead of a third one, and differ by `gap`. */
 static struct world duel(size_t examples, double gap)
 {
@@ -224,6 +233,17 @@ static void test_straight_to_all(void **state)
         assert_int_equal(w.trials[0].examples, cases[i].first);
     }
     struct world w = duel(150, 0.1);
+    w.budget = 62;
+    run(&w);
+    assert_int_equal(w.trial_count, 1);
+    w.budget = 1e6; /* with more time, other rates and the other arms have their turn */
+    run(&w);
+    assert_int_equal(count_of(&w, 1, 64, 0), RATES);
+    size_t rates_tried = 0;
+    for (size_t i = 0; i < w.trial_count; i++)
+        rates_tried += w.trials[i].arm == 0 && w.trials[i].examples == 150 && !w.trials[i].seed;
+    assert_int_equal(rates_tried, RATES);
+    w = duel(150, 0.1);
     w.budget = 110;
     w.truths[0].fails = true;
     run(&w);
@@ -327,15 +347,6 @@ static void test_an_arm_without_steps_reads_less(void **state)
 /* An arm that answers slowly waits until the others had their share, unless much is expected of it.
  */
 /* ---- Making sure ---------------------------------------------------------------------------- */
-
-static size_t count_of(const struct world *w, size_t arm, size_t examples, size_t seed)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < w->trial_count; i++)
-        count += w->trials[i].arm == arm && w->trials[i].examples == examples &&
-                 w->trials[i].seed == seed;
-    return count;
-}
 
 /* Finalists that tie are trained again, all with as many examples as there are. */
 static void test_ties_get_seeds(void **state)
