@@ -18,20 +18,10 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "tests/program_path.h"
 #include "tests/study_support.h"
 
 /* ---- Running the program -------------------------------------------------------------------- */
-
-static inline const char *program(void)
-{
-    const char *path = getenv("ADVISOR");
-    path = path && *path ? path : "build/advisor";
-    if (access(path, X_OK)) {
-        printf("skipped: there is no program %s (`make` builds it)\n", path);
-        skip();
-    }
-    return path;
-}
 
 /* One run of the program; its output is in files of the bench's folder. */
 struct call {

@@ -471,7 +471,7 @@ static void test_all_weights_take_longer(void **state)
     struct study *study = &w.desk.study;
     struct trials none = {0}, one;
     double few = times_lora(study, &none, 64), many = times_lora(study, &none, 300);
-    assert_true(few > many && many > 1.3 && few < 3);
+    assert_true(few > 1.05 * many && many > 1.3 && few < 3);
     add_slow(&w, "lora", 64, 320);
     desk_must(trials_read(study, &study->arena, &one, &w.err), &w.err);
     assert_float_equal(times_lora(study, &one, 64), few, 1e-6);

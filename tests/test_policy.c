@@ -244,6 +244,16 @@ static void test_straight_to_all(void **state)
         rates_tried += w.trials[i].arm == 0 && w.trials[i].examples == 150 && !w.trials[i].seed;
     assert_int_equal(rates_tried, RATES);
     w = duel(150, 0.1);
+    w.count = 1; /* nobody else climbs to that size */
+    w.budget = 62;
+    run(&w);
+    w.budget = 1e6;
+    run(&w);
+    rates_tried = 0;
+    for (size_t i = 0; i < w.trial_count; i++)
+        rates_tried += w.trials[i].examples == 150 && !w.trials[i].seed;
+    assert_int_equal(rates_tried, RATES);
+    w = duel(150, 0.1);
     w.budget = 110;
     w.truths[0].fails = true;
     run(&w);

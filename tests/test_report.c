@@ -19,23 +19,13 @@
 
 #include "base/hash.h"
 #include "tests/json_schema.h"
+#include "tests/program_path.h"
 #include "tests/store_support.h"
 #include "tests/study_support.h"
 
 #include "tests/report_fixture.h"
 
 /* ---- Running the program -------------------------------------------------------------------- */
-
-static const char *program(void)
-{
-    const char *path = getenv("ADVISOR");
-    path = path && *path ? path : "build/advisor";
-    if (access(path, X_OK)) {
-        printf("skipped: there is no program %s (`make` builds it)\n", path);
-        skip();
-    }
-    return path;
-}
 
 struct call {
     int status;

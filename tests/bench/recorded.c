@@ -197,8 +197,6 @@ double share_of_right(const bool *right, double count)
     return sum / count;
 }
 
-enum { POINTS_EXAMPLES = 128 };
-
 static enum status check_answers(struct record *record, struct recorded *row, struct error *err)
 {
     const struct metric *metric = metric_find(row->metric);
@@ -415,6 +413,8 @@ enum status record_read(struct record *record, const char *tasks, const char *fo
 }
 
 /* ---- What a technique brought ---------------------------------------------------------------- */
+
+enum { POINTS_EXAMPLES = 128 };
 
 static bool is_usual_rate(const struct recorded *row)
 {
