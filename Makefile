@@ -2,6 +2,7 @@
 #
 #   make            build/advisor
 #   make demo       install what is missing, build, fetch the default model, run a small study
+#   make demo-families  one technique of every family, and chain of thought on word problems (17 minutes)
 #   make test       install what is missing, build, run the whole test suite
 #   make check      layering, formatting, static analysis, and both compilers without a warning
 #   make check-asan the test suite under the address and undefined-behaviour sanitizers
@@ -49,7 +50,7 @@ COMPILE   = $(CC) $(DIALECT) $(CFLAGS)
 # The name of what is made rather than the whole command, unless V=1.
 QUIETLY   = $(if $(V),,@echo "  $@";)
 
-.PHONY: all setup model demo test suites check check-all check-layers check-format check-scripts \
+.PHONY: all setup model demo demo-families test suites check check-all check-layers check-format check-scripts \
 	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench bench-budgets bench-decision install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/advisor
@@ -137,6 +138,16 @@ demo:
 	@$(AGAIN) $(BUILD)/advisor
 	@$(GET_MODEL)
 	$(BUILD)/advisor recommend demo:tickets --target 0.80 --budget 5m$(WITH_MODEL)
+
+# One technique of every family; baselines are always there.
+demo-families:
+	@scripts/setup.sh
+	@$(AGAIN) $(BUILD)/advisor
+	@$(GET_MODEL)
+	$(BUILD)/advisor recommend demo:tickets --budget 12m \
+		--techniques zero_shot,few_shot,linear_probe,prefix_tuning,ia3,full_finetune$(WITH_MODEL)
+	$(BUILD)/advisor recommend demo:problems --budget 5m \
+		--techniques zero_shot,few_shot,chain_of_thought$(WITH_MODEL)
 
 test:
 	@scripts/setup.sh

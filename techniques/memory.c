@@ -16,16 +16,15 @@ enum { LEAST_HELD = 256 * 1024 };
 /* Rows whose logits exist at the same time (op_cross_entropy). */
 enum { LOGIT_ROWS = 32 };
 
-/* The largest micro-batch by means. A cut falls behind the example that reaches an even share, so
- * that half an example is too much on average, unless each one is alone. */
+/* The largest micro-batch by means; that of a training is longer than the mean of all by about half
+ * an example, unless each one is alone. */
 static struct micro_batch usual_micro_batch(const struct setting *setting, const struct workload *w,
                                             double prefix)
 {
     double examples = fmax((double)w->examples, 1);
     double batch = fmin((double)trainer_batch(setting, (size_t)examples), examples);
     double each = w->input_tokens + fmax(w->answer_tokens - 1, 0);
-    double room = fmax(MICRO_ROWS - prefix, MICRO_ROWS / 4.0);
-    double count = fmin(fmax(ceil(batch * each / room), MICRO_BATCHES), batch);
+    double count = trainer_micro_batches(batch, each, prefix);
     double together = count < batch ? batch / count + 0.5 : 1;
     return (struct micro_batch){.rows = prefix + together * each,
                                 .scored = together * w->answer_tokens,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "techniques/pack.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int rows_of(const struct sequence *sequence, int extra)
@@ -8,14 +9,26 @@ static int rows_of(const struct sequence *sequence, int extra)
     return sequence->request + (sequence->answer ? sequence->answer - 1 : 0) + extra;
 }
 
-size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int once, int rows,
-                size_t least, struct arena *arena, struct span **spans)
+static size_t sum_rows(const struct sequence *sequences, size_t count, int extra)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += (size_t)rows_of(&sequences[i], extra);
-    int room = rows - once > rows / 4 ? rows - once : rows / 4;
-    size_t n = (total + (size_t)room - 1) / (size_t)room;
+    return total;
+}
+
+/* Spans of `rows` rows that take `total` rows and `once` in each. */
+static size_t count_spans(size_t total, int once, int rows)
+{
+    size_t room = (size_t)(rows - once > rows / 4 ? rows - once : rows / 4);
+    return (total + room - 1) / room;
+}
+
+size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int once, int rows,
+                size_t least, struct arena *arena, struct span **spans)
+{
+    size_t total = sum_rows(sequences, count, extra);
+    size_t n = count_spans(total, once, rows);
     n = n < least ? least : n;
     n = n > count ? count : n;
     *spans = arena_alloc(arena, (n ? n : 1) * sizeof **spans);
@@ -32,6 +45,59 @@ size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int o
     }
     if (n)
         (*spans)[n - 1].last = count;
+    return n;
+}
+
+/* A sequence to be shared out. */
+struct piece {
+    struct sequence sequence;
+    size_t place, span;
+};
+
+static int longest_first(const void *a, const void *b)
+{
+    const struct piece *x = a, *y = b;
+    int more = rows_of(&y->sequence, 0) - rows_of(&x->sequence, 0);
+    return more ? more : (x->place > y->place) - (x->place < y->place);
+}
+
+/* Gives each piece to one of `n` spans; spans[s].last becomes the number of its pieces. */
+static void give_out(struct piece *pieces, size_t count, size_t *lengths, struct span *spans,
+                     size_t n)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t shortest = 0;
+        for (size_t s = 1; s < n; s++)
+            if (lengths[s] < lengths[shortest])
+                shortest = s;
+        pieces[i].span = shortest;
+        lengths[shortest] += (size_t)rows_of(&pieces[i].sequence, 0);
+        spans[shortest].last++;
+    }
+}
+
+size_t pack_share(struct sequence *sequences, size_t count, int once, int rows, size_t workers,
+                  struct arena *arena, struct span **spans)
+{
+    size_t n = count_spans(sum_rows(sequences, count, 0), once, rows);
+    n = (n + workers - 1) / workers * workers;
+    n = n > count ? count : n;
+    *spans = arena_zalloc(arena, (n ? n : 1) * sizeof **spans);
+    size_t *lengths = arena_zalloc(arena, (n ? n : 1) * sizeof *lengths);
+    struct piece *pieces = arena_alloc(arena, (count ? count : 1) * sizeof *pieces);
+    for (size_t i = 0; i < count; i++)
+        pieces[i] = (struct piece){.sequence = sequences[i], .place = i};
+    qsort(pieces, count, sizeof *pieces, longest_first);
+    give_out(pieces, count, lengths, *spans, n);
+    for (size_t s = 0, at = 0; s < n; s++) {
+        struct span *span = &(*spans)[s];
+        span->first = at;
+        at = span->last += at;
+    }
+    for (size_t s = 0, at = 0; s < n; s++)
+        for (size_t i = 0; i < count; i++)
+            if (pieces[i].span == s)
+                sequences[at++] = pieces[i].sequence;
     return n;
 }
 

@@ -25,6 +25,16 @@ struct span {
 size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int once, int rows,
                 size_t least, struct arena *arena, struct span **spans);
 
+/* Shares `count` sequences out among micro-batches of about `rows` rows, `once` for the prefix of
+ * each included, and puts them in that order: those of span s are sequences[first .. last - 1].
+ * There are as many spans as that takes, rounded up to a multiple of `workers`, or as many as
+ * sequences, and they are about equally long, so that workers end together: the longest sequence
+ * first, each goes to the span that is the shortest so far (Graham 1969, "Bounds on multiprocessing
+ * timing anomalies": at most 4/3 of the best). The order depends on the sequences alone. Returns
+ * how many spans; `*spans` lives in `arena`. */
+size_t pack_share(struct sequence *sequences, size_t count, int once, int rows, size_t workers,
+                  struct arena *arena, struct span **spans);
+
 /* A batch for training: the prefix once, behind it every example with all but the last token of its
  * answer; scored are the rows that predict the answers' tokens. */
 struct training_pack {

@@ -128,14 +128,20 @@ size_t trainer_batch(const struct setting *setting, size_t examples)
     return usual_batch(examples, epochs ? (size_t)epochs : USUAL_EPOCHS);
 }
 
+double trainer_micro_batches(double batch, double example_tokens, double prefix_tokens)
+{
+    double room = fmax(MICRO_ROWS - prefix_tokens, MICRO_ROWS / 4.0);
+    double count = MICRO_BATCHES * ceil(batch * example_tokens / room / MICRO_BATCHES);
+    return fmin(count, batch);
+}
+
 double trainer_tokens(const struct setting *setting, size_t examples, double example_tokens,
                       double prefix_tokens)
 {
     size_t batch = trainer_batch(setting, examples);
     size_t epochs = (size_t)trainer_epochs(setting, examples);
     double steps = (double)(epochs * ((examples + batch - 1) / batch));
-    double micro = ceil((double)batch * example_tokens / MICRO_ROWS);
-    micro = micro < MICRO_BATCHES ? MICRO_BATCHES : micro;
+    double micro = trainer_micro_batches((double)batch, example_tokens, prefix_tokens);
     return (double)(epochs * examples) * example_tokens + steps * micro * prefix_tokens;
 }
 
@@ -258,15 +264,16 @@ static enum status gradient_norm(struct training *t, double *norm, struct error 
     return status;
 }
 
-/* One optimiser step over `count` examples. Fills in loss, tokens and norm of `step`. */
-static enum status run_step(struct training *t, const struct sequence *batch, size_t count,
+/* One optimiser step over `count` examples, of which it changes the order. Fills in loss, tokens
+ * and norm of `step`. */
+static enum status run_step(struct training *t, struct sequence *batch, size_t count,
                             struct training_step *step, size_t *rows, struct error *err)
 {
     struct adapted *adapted = t->adapted;
     struct arena_mark mark = arena_mark(&t->arena);
     struct span *spans;
     int prefix = (int)adapted->prefix.count;
-    size_t n = pack_cut(batch, count, 0, prefix, MICRO_ROWS, MICRO_BATCHES, &t->arena, &spans);
+    size_t n = pack_share(batch, count, prefix, MICRO_ROWS, MICRO_BATCHES, &t->arena, &spans);
     size_t answers = answer_tokens(batch, count);
     t->batch = batch;
     t->spans = spans;
@@ -397,12 +404,12 @@ static double larger(double a, double b)
 }
 
 /* Makes `largest` large enough for the micro-batches of one step. */
-static void see_step(const struct training *t, const struct sequence *batch, size_t count,
+static void see_step(const struct training *t, struct sequence *batch, size_t count,
                      struct arena *arena, struct micro_batch *largest)
 {
     struct span *spans;
     int prefix = (int)t->adapted->prefix.count;
-    size_t n = pack_cut(batch, count, 0, prefix, MICRO_ROWS, MICRO_BATCHES, arena, &spans);
+    size_t n = pack_share(batch, count, prefix, MICRO_ROWS, MICRO_BATCHES, arena, &spans);
     for (size_t s = 0; s < n; s++) {
         double rows = prefix, scored = 0;
         for (size_t i = spans[s].first; i < spans[s].last; i++) {

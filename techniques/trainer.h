@@ -45,8 +45,8 @@ struct training_report {
     double final_loss;      /* mean over the last quarter of the steps */
 };
 
-/* A batch is cut into micro-batches of about MICRO_ROWS rows, at least MICRO_BATCHES so that two
- * threads have work. */
+/* A batch is shared out among micro-batches of about MICRO_ROWS rows, a multiple of MICRO_BATCHES
+ * so that two threads have as much work (pack_share). */
 enum { MICRO_ROWS = 320, MICRO_BATCHES = 2 };
 
 /* What a setting amounts to with so many examples. Without num_epochs and batch_size it is about 64
@@ -57,6 +57,10 @@ enum { MICRO_ROWS = 320, MICRO_BATCHES = 2 };
  * rather than two: tests/parity/README.md, "Passes". */
 int trainer_epochs(const struct setting *setting, size_t examples);
 size_t trainer_batch(const struct setting *setting, size_t examples);
+
+/* How many micro-batches that makes of `batch` examples of so many tokens behind the prefix, about.
+ */
+double trainer_micro_batches(double batch, double example_tokens, double prefix_tokens);
 
 /* Rows that the training will run forward and backward, about: those of the examples (request and
  * answer, mean), and of the shared prefix once for each micro-batch. */

@@ -128,7 +128,9 @@ static inline void fixture_train(struct training *t, const json_t *one,
     struct training_report report = {0};
     struct error err;
     size_t rows = 0;
-    assert_int_equal(run_step(t, t->sequences, FIXTURE_SEQUENCES, &step, &rows, &err), OK);
+    struct sequence batch[FIXTURE_SEQUENCES]; /* a step changes their order */
+    memcpy(batch, t->sequences, sizeof batch);
+    assert_int_equal(run_step(t, batch, FIXTURE_SEQUENCES, &step, &rows, &err), OK);
     fixture_compare(p, t->gradient, lora, "grad_", tolerance->gradient * fixture_largest(lora, p));
     fixture_near(step.loss, json_object_get(one, "loss"), tolerance->loss, "first loss");
     struct fixture_expected expected = {.losses = json_object_get(one, "losses"),
@@ -138,7 +140,7 @@ static inline void fixture_train(struct training *t, const json_t *one,
     assert_int_equal(run_epochs(t, FIXTURE_SEQUENCES, 1, &hooks, &report, &err), OK);
     assert_int_equal(report.steps, FIXTURE_STEPS);
     fixture_compare(p, p->values, lora, "final_", tolerance->value);
-    assert_int_equal(run_step(t, t->sequences, FIXTURE_SEQUENCES, &step, &rows, &err), OK);
+    assert_int_equal(run_step(t, batch, FIXTURE_SEQUENCES, &step, &rows, &err), OK);
     fixture_near(step.loss, json_object_get(one, "final_loss"), tolerance->loss, "final loss");
 }
 

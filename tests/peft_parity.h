@@ -135,7 +135,7 @@ static inline void check_final(const char *name, const struct parameters *p,
 }
 
 /* Ten steps of the trainer. */
-static inline void check_steps(struct training *t, const struct sequence *batch, size_t count,
+static inline void check_steps(struct training *t, struct sequence *batch, size_t count,
                                double rate, const json_t *row, struct tolerance tolerance)
 {
     const struct adapted *adapted = t->adapted;

@@ -115,6 +115,103 @@ static void test_cut_properties(void **state)
     arena_release(&arena);
 }
 
+/* ---- sharing out ---- */
+
+static void test_share_by_hand(void **state)
+{
+    (void)state;
+    static const struct {
+        int lengths[8]; /* rows of the sequences, 0 after the last */
+        int once, rows;
+        size_t workers;
+        const char *spans; /* their lengths, those of a span together */
+    } cases[] = {
+        {{0}, 0, 100, 2, ""},
+        {{10}, 0, 100, 2, "10 | "},
+        {{10, 20}, 0, 100, 2, "20 | 10 | "},
+        {{10, 20, 30}, 0, 100, 2, "30 | 20 10 | "},
+        {{10, 10, 10, 30}, 0, 100, 2, "30 | 10 10 10 | "},
+        {{10, 10, 10, 30}, 0, 100, 1, "30 10 10 10 | "},
+        {{40, 40, 40, 40, 10}, 0, 60, 1, "40 40 | 40 10 | 40 | "},
+        {{40, 40, 40, 40, 10, 10}, 0, 60, 2, "40 10 | 40 10 | 40 | 40 | "}, /* three made four */
+        {{40, 40, 40, 40, 10, 10}, 20, 60, 3, "40 | 40 | 40 | 40 | 10 | 10 | "},
+        {{10, 20, 30}, 1000, 40, 1, "30 | 20 | 10 | "}, /* a quarter of the rows at least */
+        {{300, 1, 1}, 0, 100, 2, "300 | 1 | 1 | "},
+    };
+    struct arena arena;
+    arena_init(&arena, NULL);
+    for (size_t c = 0; c < COUNT(cases); c++) {
+        struct sequence sequences[8] = {{0}};
+        size_t count = 0;
+        for (; count < 8 && cases[c].lengths[count]; count++)
+            sequences[count] = (struct sequence){.request = cases[c].lengths[count]};
+        struct span *spans;
+        size_t n = pack_share(sequences, count, cases[c].once, cases[c].rows, cases[c].workers,
+                              &arena, &spans);
+        char found[128] = "";
+        for (size_t s = 0; s < n; s++) {
+            for (size_t i = spans[s].first; i < spans[s].last; i++)
+                snprintf(found + strlen(found), sizeof found - strlen(found), "%d ",
+                         sequences[i].request);
+            snprintf(found + strlen(found), sizeof found - strlen(found), "| ");
+        }
+        if (strcmp(found, cases[c].spans) != 0)
+            fail_msg("case %zu: %s", c, found);
+    }
+    arena_release(&arena);
+}
+
+/* Every sequence is in one span, none is empty, and no span is longer than the shortest and one
+ * sequence more. */
+static void check_share(struct sequence *sequences, const int32_t *numbered, size_t count, int once,
+                        int rows, size_t workers, struct arena *arena)
+{
+    struct span *spans;
+    size_t n = pack_share(sequences, count, once, rows, workers, arena, &spans);
+    size_t shortest = SIZE_MAX, longest = 0, at = 0;
+    int most = 0;
+    bool *seen = arena_zalloc(arena, (count + 1) * sizeof *seen);
+    assert_true(n % workers == 0 || n == count);
+    for (size_t s = 0; s < n; s++) {
+        size_t length = 0;
+        assert_int_equal(spans[s].first, at);
+        assert_true(spans[s].last > at);
+        for (; at < spans[s].last; at++) {
+            size_t place = (size_t)(sequences[at].ids - numbered);
+            assert_false(seen[place]);
+            seen[place] = true;
+            length += (size_t)sequences[at].request;
+            most = sequences[at].request > most ? sequences[at].request : most;
+        }
+        shortest = length < shortest ? length : shortest;
+        longest = length > longest ? length : longest;
+    }
+    assert_int_equal(at, count);
+    assert_true(!n || longest <= shortest + (size_t)most);
+}
+
+static void test_share_properties(void **state)
+{
+    (void)state;
+    enum { MOST = 40, ROUNDS = 400 };
+    static const int32_t numbered[MOST]; /* stands for ids: tells the sequences apart */
+    struct random random = random_stream(8, "shares", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct sequence sequences[MOST];
+        size_t count = random_below(&random, MOST + 1);
+        for (size_t i = 0; i < count; i++)
+            sequences[i] =
+                (struct sequence){.ids = numbered + i,
+                                  .request = 1 + (int)random_below(&random, i % 7 == 3 ? 400 : 30)};
+        check_share(sequences, numbered, count, (int)random_below(&random, 300),
+                    64 + (int)random_below(&random, 400), 1 + random_below(&random, 3), &arena);
+        arena_clear(&arena);
+    }
+    arena_release(&arena);
+}
+
 /* ---- layouts by hand ---- */
 
 static void check_segment(const struct layout *layout, int index, struct segment expected)
@@ -261,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_by_hand),     cmocka_unit_test(test_cut_properties),
+        cmocka_unit_test(test_share_by_hand),   cmocka_unit_test(test_share_properties),
         cmocka_unit_test(test_training_layout), cmocka_unit_test(test_scoring_layout),
         cmocka_unit_test(test_training_alone),
     };
