@@ -227,9 +227,9 @@ static enum status cut_side(struct plan *plan, enum side side, double share, siz
     if (moved || move_smallest(plan, side))
         return OK;
     return error_set(err, BAD_DATA,
-                     "%s: %zu examples with %zu different inputs are too few to set some aside for "
-                     "measuring; add examples, at least 3 different ones of one class (20 or more "
-                     "of each are sensible).",
+                     "%s: there are too few examples to set some aside for measuring (%zu, with "
+                     "inputs that differ: %zu); add examples, at least 3 different ones of one "
+                     "class (20 or more of each are sensible).",
                      plan->data->path, plan->data->count, plan->group_count);
 }
 

@@ -216,6 +216,7 @@ struct traits {
     size_t distinct;
     size_t shared;    /* examples whose target another one has too */
     bool consecutive; /* whole numbers that fill 0..k-1 or 1..k */
+    size_t unknown;   /* targets "-1", which often stands for no answer */
     bool rationale;
 };
 
@@ -282,6 +283,7 @@ static struct traits measure(const struct example *examples, size_t count)
     for (size_t i = 0; i < count; i++) {
         sorted[i] = examples[i].target;
         traits.rationale = traits.rationale || examples[i].rationale;
+        traits.unknown += !strcmp(examples[i].target, "-1");
         for (int kind = 0; kind < KINDS; kind++) {
             bool hit = is_of_kind((enum kind)kind, &examples[i]);
             traits.hits[kind] += hit;
@@ -335,6 +337,11 @@ static enum task choose(const struct traits *traits, struct text *reason)
         bool classes = numbers_are_classes(traits);
         text_printf(reason, "Every target is a number; %zu distinct ones in %zu examples %s.",
                     traits->distinct, n, classes ? "look like classes" : "look like answers");
+        if (classes && traits->unknown)
+            text_printf(reason,
+                        " Some data write -1 where no answer is known: if these do, leave out the "
+                        "%zu examples of class -1.",
+                        traits->unknown);
         return classes ? TASK_CLASSIFICATION : TASK_NUMERIC_ANSWER;
     }
     bool classes = n && targets_are_classes(traits);

@@ -822,6 +822,28 @@ static void names_the_target_that_spoils_an_inference(void **state)
     text_release(&bytes);
 }
 
+static void tells_what_minus_one_may_mean(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *labels[3];
+        bool told;
+    } cases[] = {{{"0", "1", "-1"}, true}, {{"0", "1", "2"}, false}, {{"a", "b", "-1"}, false}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct text bytes = {0};
+        text_add(&bytes, "text,label\n");
+        for (int i = 0; i < 30; i++)
+            text_printf(&bytes, "row %d,%s\n", i, cases[c].labels[i % 3]);
+        struct dataset dataset = must_parse("f.csv", bytes.bytes, NULL);
+        assert_int_equal(dataset.task, TASK_CLASSIFICATION);
+        assert_int_equal(strstr(dataset.task_reason, "leave out the 10 examples of class -1") !=
+                             NULL,
+                         cases[c].told);
+        dataset_release(&dataset);
+        text_release(&bytes);
+    }
+}
+
 static void a_forced_task_wins(void **state)
 {
     (void)state;
@@ -1245,6 +1267,7 @@ int main(void)
         cmocka_unit_test(lists_a_thousand_skipped_rows_and_counts_all),
         cmocka_unit_test(infers_the_task),
         cmocka_unit_test(names_the_target_that_spoils_an_inference),
+        cmocka_unit_test(tells_what_minus_one_may_mean),
         cmocka_unit_test(a_forced_task_wins),
         cmocka_unit_test(labels_are_sorted_and_counted),
         cmocka_unit_test(multiple_choice_has_letters_as_labels),
