@@ -117,3 +117,11 @@ uint64_t hash_quick(const void *bytes, size_t size)
         memcpy(&rest, at, size);
     return hash_quick_u64(hash ^ rest);
 }
+
+size_t hash_table_size(size_t entries)
+{
+    size_t size = 16;
+    while (size < 2 * entries)
+        size *= 2;
+    return size;
+}

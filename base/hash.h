@@ -33,4 +33,7 @@ enum status hasher_finish(struct hasher *hasher, char *hex, struct error *err);
 uint64_t hash_quick(const void *bytes, size_t size);
 uint64_t hash_quick_u64(uint64_t key);
 
+/* Slots of a table with room for `entries` at a load of at most one half: a power of two. */
+size_t hash_table_size(size_t entries);
+
 #endif

@@ -27,19 +27,11 @@ struct word {
     size_t rank;      /* 0 = the rarest */
 };
 
-static size_t table_size(size_t entries)
-{
-    size_t size = 16;
-    while (size < 2 * entries)
-        size *= 2;
-    return size;
-}
-
 /* Finds equal texts; returns the different ones, `*count` of them, in order. */
 static struct document *find_same(const char *const *texts, size_t count, size_t *same,
                                   struct arena *scratch, size_t *different)
 {
-    size_t size = table_size(count);
+    size_t size = hash_table_size(count);
     size_t *table = arena_zalloc(scratch, size * sizeof *table); /* document + 1; 0 = free */
     struct document *documents = arena_alloc(scratch, count * sizeof *documents);
     struct text text = {0};
@@ -95,7 +87,7 @@ static void grow(struct vocabulary *vocabulary)
 {
     if (2 * (vocabulary->count + 1) <= vocabulary->size)
         return;
-    struct vocabulary larger = {.size = table_size(2 * (vocabulary->count + 1)),
+    struct vocabulary larger = {.size = hash_table_size(2 * (vocabulary->count + 1)),
                                 .count = vocabulary->count};
     larger.slots = memory_zalloc(larger.size * sizeof *larger.slots);
     for (size_t i = 0; i < vocabulary->size; i++)

@@ -169,18 +169,9 @@ void tokens_release(struct tokens *tokens)
 
 /* ---- Tables --------------------------------------------------------------------------------- */
 
-/* A power of two with room for `count` entries at a load of at most one half. */
-static size_t table_capacity(size_t count)
-{
-    size_t capacity = 16;
-    while (capacity < 2 * count)
-        capacity *= 2;
-    return capacity;
-}
-
 static void index_create(struct index *index, size_t count)
 {
-    size_t capacity = table_capacity(count);
+    size_t capacity = hash_table_size(count);
     index->entries = memory_alloc(capacity * sizeof *index->entries);
     index->mask = capacity - 1;
     for (size_t i = 0; i < capacity; i++)
@@ -687,7 +678,7 @@ static enum status load_merges(struct tokenizer *t, const struct gguf *gguf, str
     enum status status = gguf_string_array(gguf, key, &merges, err);
     if (status)
         return status;
-    size_t capacity = table_capacity(merges.count);
+    size_t capacity = hash_table_size(merges.count);
     t->merges = memory_alloc(capacity * sizeof *t->merges);
     t->merge_mask = capacity - 1;
     for (size_t i = 0; i < capacity; i++)

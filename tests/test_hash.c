@@ -110,13 +110,23 @@ static void test_quick(void **state)
     assert_int_not_equal(hash_quick_u64(1), hash_quick_u64(2));
 }
 
+/* A table is never more than half full, and no larger than that takes. */
+static void test_table_size(void **state)
+{
+    static const struct {
+        size_t entries, size;
+    } cases[] = {{0, 16}, {1, 16}, {8, 16}, {9, 32}, {16, 32}, {17, 64}, {49152, 131072}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(hash_table_size(cases[i].entries), cases[i].size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_unreadable),
-        cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_bytes),      cmocka_unit_test(test_file),
+        cmocka_unit_test(test_unreadable), cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_table_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
