@@ -33,7 +33,7 @@ cblas*.h           model/blas.c
 openblas_config.h  model/blas.c
 sqlite3.h          evaluators/store*.c advisor/condition.c
 csv.h              datasets/csv.c
-pcre2.h            model/tokenizer.c
+pcre2.h            model/pretokenizer.c
 openssl/*          base/hash.c
 jansson.h          datasets/jsonl.[ch] datasets/chat.[ch] datasets/task.c
 jansson.h          techniques/setting.c evaluators/slots.c reports/read.c
