@@ -60,6 +60,18 @@ enum status gguf_reject(const struct gguf *gguf, uint64_t offset, struct error *
     return status;
 }
 
+void gguf_warn(struct gguf *gguf, const char *format, ...)
+{
+    char sentence[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    gguf->warnings =
+        memory_realloc(gguf->warnings, (gguf->n_warnings + 1) * sizeof *gguf->warnings);
+    gguf->warnings[gguf->n_warnings++] = memory_strdup(sentence);
+}
+
 const char *gguf_warning(const struct gguf *gguf, size_t index)
 {
     return index < gguf->n_warnings ? gguf->warnings[index] : NULL;

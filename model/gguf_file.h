@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What gguf_open.c fills when it opens a file, and gguf.c answers from. For these two alone;
- * everybody else includes model/gguf.h.
+ * What is filled when a GGUF file is opened (gguf_open.c, with gguf_reader.c and gguf_entries.c),
+ * and gguf.c answers from. For these alone; everybody else includes model/gguf.h.
  */
 #ifndef MODEL_GGUF_FILE_H
 #define MODEL_GGUF_FILE_H
@@ -75,6 +75,9 @@ const char *gguf_quote(char out[QUOTE], const char *bytes, size_t length);
 
 /* The end of a path too long for a message. */
 const char *gguf_shown_path(const char *path);
+
+/* Adds a sentence for gguf_warning. */
+void gguf_warn(struct gguf *gguf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 bool gguf_names_find(const struct names *names, const char *name, size_t *index);
 
