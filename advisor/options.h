@@ -27,7 +27,7 @@ struct command;
 
 enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-enum { MOST_OPERANDS = 4 };
+enum { MOST_OPERANDS = 4, MOST_THREADS = 256 };
 
 /* Strings are those of the command line and the environment, or live in `arena`. */
 struct options {
@@ -39,7 +39,7 @@ struct options {
     /* The model. */
     const char *model; /* path; never NULL for a command that takes it: see options_check_model */
     bool model_given;  /* by flag or environment; otherwise it is the default model */
-    int threads;       /* 1 .. 256; default: the cores this process may use */
+    int threads;       /* 1 .. MOST_THREADS; default: the cores this process may use */
 
     /* How the data are read: columns, task, delimiter, label names, bad rows. Hand it to
      * dataset_load as it is. */
@@ -97,6 +97,14 @@ struct options {
     bool help; /* --help was given: nothing else is checked */
 };
 
+struct option;
+
+/* Checks `value` and stores it in the field at option->at, or in one that the reader knows, within
+ * option->low .. option->high where it is a number. `name` is "--budget" or wherever the value is
+ * from. USAGE, with what is expected, when it cannot be taken. */
+typedef enum status option_reader(struct options *options, const struct option *option,
+                                  const char *name, const char *value, struct error *err);
+
 /* One option: a row of the table. */
 struct option {
     const char *name;     /* without the dashes */
@@ -106,13 +114,10 @@ struct option {
     const char *group;    /* heading in the help */
     const char *help;     /* lower-case phrase, with the default */
 
-    /* Checks `value` and stores it in the field at `at`, within `low` .. `high` where it is a
-     * number; `range` says that for people. `name` is "--budget" or wherever the value is from. */
-    enum status (*read)(struct options *options, const struct option *option, const char *name,
-                        const char *value, struct error *err);
-    size_t at;
+    option_reader *read; /* see advisor/option_readers.h */
+    size_t at;           /* of its field in struct options */
     double low, high;
-    const char *range;
+    const char *range; /* says `low` and `high` for people */
 };
 
 /* All options there are, by group; NULL when `index` is past the last. */
