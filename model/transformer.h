@@ -117,6 +117,7 @@ void model_weight_name(const struct model *model, int number, char name[WEIGHT_N
 int model_bias_count(const struct model *model);
 
 struct pass;
+struct tap;
 
 /* What a technique adds to a pass. Every hook may be NULL; each gets `pass`, whose `self` and
  * `parameters` are the technique's own, and returns what takes the place of what it was given. */
@@ -152,13 +153,24 @@ struct pass {
     struct tensor *parameters;           /* the technique's parameters, seen by this worker */
     bool recompute; /* keep only the input of each layer, and run the layer again on the way back
                        (Chen et al. 2016): a fraction of the memory for a third more time */
+    const struct tap *tap; /* or NULL */
+};
+
+/* Looks on at the residual stream: a pass with a tap, whose tape does not record, runs the first
+ * `layers` layers alone, 1 .. n_layer, and shows what every row, scored or not, holds behind each.
+ */
+struct tap {
+    int layers;
+    void (*see)(void *context, int layer,
+                const struct tensor *states); /* behind layer 1 .. layers */
+    void *context;
 };
 
 /* Runs the model and returns the normalised state of the scored rows, (n_scored, n_embd), ready for
  * the output head. In a tape that does not record, each layer's memory is reused by the next.
  * Segments with `capture` are appended to their cache, which must have room; its length has grown
  * when this returns. With nothing scored, the pass ends after the last layer's keys and values and
- * the result is NULL. */
+ * the result is NULL; with a tap it is always. */
 struct tensor *transformer_forward(struct pass *pass);
 
 /* The output head's weight, (n_vocab, n_embd), as this pass sees it. */

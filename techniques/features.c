@@ -8,11 +8,64 @@
 
 struct reading {
     struct adapted *adapted;
+    enum features what;
     const struct sequence *sequences;
     const struct span *spans;
     real *features;
     const struct deadline *deadline;
 };
+
+enum { DEPTHS = 2 };
+
+/* The number of layers behind which states are read, the deepest last. */
+static void choose_depths(const struct model *model, int depths[DEPTHS])
+{
+    depths[0] = (3 * model->n_layer + 2) / 5;
+    depths[1] = (4 * model->n_layer + 2) / 5;
+}
+
+size_t features_width(const struct model *model, enum features what)
+{
+    return (what == MIDDLE_STATES ? 2 * DEPTHS : 1) * (size_t)model->n_embd;
+}
+
+double features_depth(const struct model *model, enum features what)
+{
+    int depths[DEPTHS];
+    choose_depths(model, depths);
+    return what == MIDDLE_STATES ? (double)depths[DEPTHS - 1] / model->n_layer : 1;
+}
+
+/* One pass whose middle states are read. */
+struct look {
+    int depths[DEPTHS];
+    const struct layout *layout;
+    real *features; /* of the layout's first segment */
+};
+
+/* The last row of a segment, then the mean of its rows. */
+static void summarise(const struct tensor *states, const struct segment *segment, real *features)
+{
+    size_t width = (size_t)states->cols, rows = (size_t)segment->length;
+    const real *first = states->data + (size_t)segment->start * width;
+    memcpy(features, first + (rows - 1) * width, width * sizeof *features);
+    for (size_t c = 0; c < width; c++) {
+        double sum = 0;
+        for (size_t r = 0; r < rows; r++)
+            sum += (double)first[r * width + c];
+        features[width + c] = (real)(sum / (double)rows);
+    }
+}
+
+static void see(void *context, int layer, const struct tensor *states)
+{
+    const struct look *look = context;
+    size_t part = 2 * (size_t)states->cols;
+    for (size_t d = 0; d < DEPTHS; d++)
+        for (int s = 0; s < look->layout->n_segments && look->depths[d] == layer; s++)
+            summarise(states, &look->layout->segments[s],
+                      look->features + ((size_t)s * DEPTHS + d) * part);
+}
 
 static enum status read_span(void *context, size_t task, int worker, struct error *err)
 {
@@ -27,17 +80,23 @@ static enum status read_span(void *context, size_t task, int worker, struct erro
                   &workspace->arena, &layout);
     struct pass pass = adapted_pass(r->adapted, &workspace->tape, &layout,
                                     adapted_views(r->adapted, NULL, &workspace->arena));
+    real *features = r->features + span->first * features_width(pass.model, r->what);
+    struct look look = {.layout = &layout, .features = features};
+    choose_depths(pass.model, look.depths);
+    const struct tap tap = {look.depths[DEPTHS - 1], see, &look};
+    pass.tap = r->what == MIDDLE_STATES ? &tap : NULL;
     const struct tensor *states = transformer_forward(&pass);
-    memcpy(r->features + span->first * (size_t)states->cols, states->data,
-           tensor_size(states) * sizeof(real));
+    if (!pass.tap)
+        memcpy(features, states->data, tensor_size(states) * sizeof *features);
     return OK;
 }
 
-enum status features_compute(struct adapted *adapted, const struct example *const *examples,
-                             size_t count, real *features, int *tokens,
-                             const struct deadline *deadline, struct error *err)
+enum status features_compute(struct adapted *adapted, enum features what,
+                             const struct example *const *examples, size_t count, real *features,
+                             int *tokens, const struct deadline *deadline, struct error *err)
 {
-    struct reading r = {.adapted = adapted, .features = features, .deadline = deadline};
+    struct reading r = {
+        .adapted = adapted, .what = what, .features = features, .deadline = deadline};
     struct sequence *sequences;
     struct span *spans;
     struct arena arena;

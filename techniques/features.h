@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Features: the model's final state at the end of each request, where the answer would begin.
+ * Features: what the model makes of a request, read from its states at the end of the request,
+ * where the answer would begin, or from all of them.
  */
 #ifndef TECHNIQUES_FEATURES_H
 #define TECHNIQUES_FEATURES_H
@@ -8,11 +9,24 @@
 #include "base/clock.h"
 #include "techniques/adapted.h"
 
-/* Fills `features` (count, n_embd), row i for example i, behind the adapted model's prompt, and
- * `tokens` (count; NULL: not wanted) with the tokens read for each. Errors: BAD_DATA for an example
- * that does not fit the context, and what the deadline says. */
-enum status features_compute(struct adapted *adapted, const struct example *const *examples,
-                             size_t count, real *features, int *tokens,
-                             const struct deadline *deadline, struct error *err);
+enum features {
+    FINAL_STATE, /* the normalised state of the last token: (n_embd) */
+
+    /* Behind three fifths of the layers and behind four: the residual stream of the last token and
+     * its mean over the tokens of the request; (4 * n_embd). The layers above are not run. */
+    MIDDLE_STATES
+};
+
+size_t features_width(const struct model *model, enum features what);
+
+/* The share of the layers that are run. */
+double features_depth(const struct model *model, enum features what);
+
+/* Fills `features` (count, features_width), row i for example i, behind the adapted model's prompt,
+ * and `tokens` (count; NULL: not wanted) with the tokens read for each. Errors: BAD_DATA for an
+ * example that does not fit the context, and what the deadline says. */
+enum status features_compute(struct adapted *adapted, enum features what,
+                             const struct example *const *examples, size_t count, real *features,
+                             int *tokens, const struct deadline *deadline, struct error *err);
 
 #endif

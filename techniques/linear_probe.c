@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Linear probe (Alain and Bengio 2016): the model is frozen, and a logistic regression is fitted to
- * its final state at the end of each request. It costs one forward pass per example, and what it
- * reaches is the cheap reference that every customisation has to beat.
+ * its states at the end of each request and to their mean over it. It costs less than one forward
+ * pass per example, and what it reaches is the cheap reference that every customisation has to
+ * beat.
+ *
+ * The states are those of the middle of the depth, since the last layers turn towards the next
+ * token (Skean et al. 2025, "Layer by Layer"). With 128 examples and 200 test examples, regression
+ * on the final state of the last token reached 0.760 on trec, 0.780 on sst2, 0.640 on demo:tickets
+ * and 0.250 on banking77; on the states behind three fifths and four fifths of the layers, with
+ * their means, 0.895, 0.845, 0.665 and 0.255 for four fifths of the cost.
  *
  * The regression minimises mean cross-entropy + l2 / 2 |W|^2 over standardised features, by
  * gradient descent with momentum and adaptive restart (O'Donoghue and Candes 2015) at the step 1 /
@@ -22,8 +29,8 @@ static const struct hyperparameter hyperparameters[] = {
      .kind = VALUE_REAL,
      .low = 0,
      .high = 1e3,
-     .fallback = "0.03",
-     .search = "0.003,0.3"},
+     .fallback = "0.1",
+     .search = "0.01,1"},
     {.name = "max_iter",
      .summary = "steps of the fit, at most",
      .kind = VALUE_INTEGER,
@@ -32,12 +39,17 @@ static const struct hyperparameter hyperparameters[] = {
      .fallback = "300"},
     {0}};
 
-/* Parameters: mean and inverse deviation of each feature, weights (labels, n_embd), biases. */
+/* Parameters: mean and inverse deviation of each feature, weights (labels, width), biases. */
 enum { MEAN, SCALE, WEIGHT, BIAS };
 
 /* Scores that are held at once: a hundred labels of ten thousand examples, and less of both where
  * they are more. */
 enum { MOST_SCORES = 1 << 20 };
+
+static size_t width_of(const struct adapted *adapted)
+{
+    return features_width(adapted->engine->model, MIDDLE_STATES);
+}
 
 struct fit {
     int examples, width, labels;
@@ -204,7 +216,7 @@ static enum status fit_head(struct adapted *adapted, const struct material *mate
 {
     struct arena arena;
     arena_init(&arena, &adapted->engine->meter);
-    size_t width = (size_t)adapted->engine->model->n_embd, labels = adapted->data->label_count;
+    size_t width = width_of(adapted), labels = adapted->data->label_count;
     const struct example **rows = arena_alloc(&arena, material->count * sizeof *rows);
     for (size_t i = 0; i < material->count; i++)
         rows[i] = &material->data->examples[material->rows[i]];
@@ -220,8 +232,8 @@ static enum status fit_head(struct adapted *adapted, const struct material *mate
                       .current = arena_zalloc(&arena, bytes),
                       .ahead = arena_zalloc(&arena, bytes),
                       .l2 = setting_number(&adapted->setting, "l2")};
-    enum status status =
-        features_compute(adapted, rows, material->count, fit.features, NULL, deadline, err);
+    enum status status = features_compute(adapted, MIDDLE_STATES, rows, material->count,
+                                          fit.features, NULL, deadline, err);
     if (status == OK) {
         real *mean = adapted_parameter(adapted, MEAN), *scale = adapted_parameter(adapted, SCALE);
         measure_features(&fit, mean, scale);
@@ -239,7 +251,7 @@ static enum status attach(struct adapted *adapted, const struct material *materi
 {
     (void)material;
     (void)err;
-    int width = adapted->engine->model->n_embd, labels = (int)adapted->data->label_count;
+    int width = (int)width_of(adapted), labels = (int)adapted->data->label_count;
     adapted_declare(adapted, 1, width, "features.mean");
     adapted_declare(adapted, 1, width, "features.scale");
     adapted_declare(adapted, labels, width + 1, "classifier");
@@ -268,12 +280,12 @@ static enum status answer(struct adapted *adapted, const struct example *const *
                           size_t count, struct outcome *outcomes, struct arena *arena,
                           const struct deadline *deadline, struct error *err)
 {
-    size_t width = (size_t)adapted->engine->model->n_embd, labels = adapted->data->label_count;
+    size_t width = width_of(adapted), labels = adapted->data->label_count;
     real *features = arena_alloc(arena, count * width * sizeof *features);
     real *scores = arena_alloc(arena, count * labels * sizeof *scores);
     int *tokens = arena_alloc(arena, count * sizeof *tokens);
     enum status status =
-        features_compute(adapted, examples, count, features, tokens, deadline, err);
+        features_compute(adapted, MIDDLE_STATES, examples, count, features, tokens, deadline, err);
     if (status != OK)
         return status;
     standardise(features, (int)count, (int)width, adapted_parameter(adapted, MEAN),
@@ -292,9 +304,10 @@ static void predict(const struct setting *setting, const struct workload *worklo
                     struct cost *cost)
 {
     (void)setting;
-    size_t width = (size_t)workload->model->n_embd;
+    size_t width = features_width(workload->model, MIDDLE_STATES);
     size_t classifier = workload->labels * (width + 1), examples = workload->examples;
     size_t scores = workload->labels ? block_of(examples, workload->labels) * workload->labels : 0;
+    cost->request_operations *= features_depth(workload->model, MIDDLE_STATES);
     cost->trainable_parameters = 2 * width + classifier;
     /* Features, scores, gradient and three iterates. */
     cost->memory_bytes = (examples * width + scores + 4 * classifier) * sizeof(real);
@@ -303,7 +316,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
 const struct technique linear_probe = {
     .name = "linear_probe",
     .family = "head",
-    .summary = "logistic regression on the frozen model's final state; the cheap reference",
+    .summary = "logistic regression on the frozen model's states; the cheap reference",
     .needs = NEEDS_MODEL | NEEDS_LABELS,
     .minimum_examples = 8,
     .prior = 27,

@@ -69,7 +69,8 @@ static enum status read_all(struct nearest *n, struct adapted *adapted,
     for (size_t i = 0; i < n->count; i++)
         all[i] = &adapted->data->examples[n->rows[i]];
     real *states = arena_alloc(&adapted->arena, n->count * n->width * sizeof *states);
-    enum status status = features_compute(adapted, all, n->count, states, NULL, deadline, err);
+    enum status status =
+        features_compute(adapted, FINAL_STATE, all, n->count, states, NULL, deadline, err);
     if (status == OK) {
         n->states = states;
         measure(n, &adapted->arena);
@@ -114,7 +115,8 @@ enum status nearest_find(struct nearest *n, struct adapted *adapted,
     real *scores = arena_alloc(arena, n->count * sizeof *scores);
     real *best = arena_alloc(arena, k * sizeof *best);
     if (status == OK)
-        status = features_compute(adapted, examples, count, states, tokens, deadline, err);
+        status =
+            features_compute(adapted, FINAL_STATE, examples, count, states, tokens, deadline, err);
     if (status != OK)
         return status;
     standardise(n, states, count);

@@ -200,11 +200,53 @@ static void test_nearest(void **state)
     json_decref(document);
 }
 
+/* ---- The linear probe ------------------------------------------------------------------------ */
+
+static void check_parameter(struct adapted *adapted, int number, const json_t *expected,
+                            double tolerance)
+{
+    const real *found = adapted_parameter(adapted, number);
+    assert_int_equal(adapted->parameters.items[number].rows *
+                         adapted->parameters.items[number].cols,
+                     json_array_size(expected));
+    for (size_t i = 0; i < json_array_size(expected); i++) {
+        double want = json_number_value(json_array_get(expected, i));
+        if (!(fabs((double)found[i] - want) <= tolerance * fmax(fabs(want), 1)))
+            fail_msg("parameter %d: %zu is %g, expected %g", number, i, (double)found[i], want);
+    }
+}
+
+/* The states it reads are those of transformers, and the regression is at its optimum. */
+static void test_probe(void **state)
+{
+    (void)state;
+    json_t *document = fixture_json("prompts.json");
+    const json_t *probe = json_object_get(document, "probe");
+    const struct technique *technique = technique_find("linear_probe");
+    struct subject s;
+    struct error err;
+    for (int threads = 1; threads <= 3; threads += 2) {
+        open_data(&s, document, "films", threads);
+        struct adapted *adapted = subject_adapt(&s, technique, "max_iter=100000");
+        assert_int_equal(technique->fit(adapted, &s.material, NULL, &err), OK);
+        check_parameter(adapted, 0, json_object_get(probe, "mean"), 1e-5);
+        check_parameter(adapted, 1, json_object_get(probe, "scale"), 1e-3);
+        struct outcome *outcomes = subject_answer(&s, adapted);
+        for (size_t i = 0; i < s.data.count; i++)
+            check_probabilities("probe", &outcomes[i],
+                                json_array_get(json_object_get(probe, "p"), i));
+        adapted_release(adapted);
+        subject_close(&s);
+    }
+    json_decref(document);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each prompt technique sends to the tiny model, and what the model makes of it.
+"""What each prompt technique sends to the tiny model, and what the model and a probe make of it.
 
 The turns of every case are written out below, to be read and judged; this script only puts the
 marks of the chat format around them and encodes each part on its own. The probabilities come from
@@ -172,6 +172,64 @@ def make_nearest(prompter, k):
     return {"k": k, "rows": rows}
 
 
+DEPTHS = 1, 2  # of two layers: three fifths and four fifths, rounded
+L2 = 0.1
+
+
+def middle_states(prompter, prefix, request):
+    """Behind each depth the residual stream of the last token, and its mean over the request."""
+    seen = []
+    layers = prompter.model.model.layers
+    hooks = [
+        layers[depth - 1].register_forward_hook(
+            lambda module, inputs, output: seen.append(
+                output[0] if isinstance(output, tuple) else output
+            )
+        )
+        for depth in DEPTHS
+    ]
+    prompter.state(prefix + request)
+    for hook in hooks:
+        hook.remove()
+    rows = [states.reshape(-1, states.shape[-1])[len(prefix):] for states in seen]
+    return numpy.concatenate([part for r in rows for part in (r[-1].numpy(), r.mean(0).numpy())])
+
+
+def fit_regression(features, targets):
+    """Newton's method on mean cross-entropy + L2 / 2 |W|^2; the biases are free."""
+    classes = max(targets) + 1
+    x = torch.tensor(features)
+    y = torch.tensor(targets)
+    flat = torch.zeros(classes * (x.shape[1] + 1), dtype=torch.float64)
+
+    def objective(parameters):
+        weights = parameters.reshape(classes, -1)
+        scores = x @ weights[:, :-1].T + weights[:, -1]
+        loss = torch.nn.functional.cross_entropy(scores, y)
+        return loss + L2 / 2 * (weights[:, :-1] ** 2).sum()
+
+    for _ in range(30):
+        gradient = torch.func.grad(objective)(flat)
+        curvature = torch.func.hessian(objective)(flat)
+        flat = flat - torch.linalg.lstsq(curvature, gradient, driver="gelsd").solution
+    assert torch.func.grad(objective)(flat).abs().max() < 1e-10
+    weights = flat.reshape(classes, -1)
+    return torch.softmax(x @ weights[:, :-1].T + weights[:, -1], 1).numpy()
+
+
+def make_probe(prompter):
+    """The features of all films, and what a regression fitted to them says of the same films."""
+    prefix, _ = prompter.write("chatml", [("system", LABELS)], "user")
+    features = numpy.array(
+        [middle_states(prompter, prefix, prompter.request("chatml", text)) for text, _ in FILMS]
+    )
+    mean, deviation = features.mean(0), features.std(0)
+    names = sorted({label for _, label in FILMS})
+    targets = [names.index(label) for _, label in FILMS]
+    p = fit_regression((features - mean) / deviation, targets)
+    return {"mean": mean.tolist(), "scale": (1 / deviation).tolist(), "p": p.tolist()}
+
+
 def main():
     prompter = Prompter(load_tiny(torch.float64), tiny_tokenizer())
     data = {
@@ -182,7 +240,8 @@ def main():
     path = FIXTURES / "prompts.json"
     path.write_text(
         f'{{"data": {json.dumps(data)},\n"cases": [\n' + ",\n".join(cases)
-        + f'],\n"nearest": {json.dumps(make_nearest(prompter, 2))}}}\n',
+        + f'],\n"nearest": {json.dumps(make_nearest(prompter, 2))},'
+        + f'\n"probe": {json.dumps(make_probe(prompter))}}}\n',
         encoding="utf-8",
     )  # fmt: skip
 
