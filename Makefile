@@ -10,6 +10,7 @@
 #   make fuzz       every fuzzer for FUZZ_SECONDS (default 30)
 #   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
 #   make bench      speed of the engine beside the sgemm peak of the same run; start, commands
+#   make bench-peers  the engine beside llama.cpp and PyTorch, which it installs outside the tree
 #   make bench-decision  how good the advice is, by replaying recorded trials; takes seconds
 #   make bench-budgets  whether ten budgets from 20 s to 10 min are kept (32 minutes)
 #   make install    PREFIX (default /usr/local) and DESTDIR are respected; make uninstall
@@ -51,7 +52,8 @@ COMPILE   = $(CC) $(DIALECT) $(CFLAGS)
 QUIETLY   = $(if $(V),,@echo "  $@";)
 
 .PHONY: all setup model demo demo-families test suites check check-all check-layers check-format check-scripts \
-	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench bench-budgets bench-decision install uninstall clean help FORCE
+	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench bench-budgets bench-decision bench-peers \
+	install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/advisor
 
@@ -98,6 +100,9 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libadvisor.a
 # What replaying recorded trials is made of, for its program and its tests.
 REPLAY := $(patsubst %,$(BUILD)/obj/tests/bench/%.o,recorded question replay figures)
 $(BUILD)/bench/decision $(BUILD)/tests/test_replay: $(REPLAY)
+
+# What the programs that measure the engine share.
+$(BUILD)/bench/bench_engine $(BUILD)/bench/bench_peers: $(BUILD)/obj/tests/bench/rates.o
 
 # Programs that make what the scripts of tests/parity check; run by hand.
 $(BUILD)/parity/%: tests/parity/%.c $(BUILD)/libadvisor.a
@@ -169,6 +174,14 @@ bench:
 	@$(GET_MODEL)
 	@$(BUILD)/bench/bench_engine$(if $(MODEL), "$(MODEL)")
 	@$(BUILD)/bench/bench_start $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
+
+# Needs Python, and a C++ compiler for llama.cpp.
+bench-peers:
+	@scripts/setup.sh
+	@$(AGAIN) $(BUILD)/bench/bench_peers
+	@$(GET_MODEL)
+	@tests/bench/peers.py $(BUILD)/bench/bench_peers \
+		--model "$(if $(MODEL),$(MODEL),$$(scripts/fetch-model.sh --path))"
 
 bench-decision:
 	@scripts/setup.sh

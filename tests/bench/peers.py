@@ -1,0 +1,519 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Advisor's engine beside llama.cpp and transformers with peft: same weights, texts and cores.
+
+    tests/bench/peers.py build/bench/bench_peers [--model FILE] [--rounds N] [--threads N]
+
+Prints lines `figure value goal met|missed`, and comments after #. A figure is the median, over
+rounds in which both sides take turns, of one side's rate in units of the other's, so the mood of
+the machine cancels. The peers are installed from PyPI into $PEERS_VENV, by default
+${XDG_CACHE_HOME:-~/.cache}/advisor/peers; llama.cpp is compiled there for this processor.
+
+What is measured. The texts are those of demo:tickets, as token ids from bench_peers, so that all
+sides run the same.
+
+- Scoring: prompts of 48 to 64 tokens behind an instruction that is in the cache already, and the
+  label that the model prefers. llama.cpp reads the same ids behind the same cached instruction and
+  gives logits behind the last token alone. It may have the prompts one at a time or several in a
+  batch, with flash attention or without: whatever was fastest before the rounds begin. Its formats
+  are the file itself, and the same weights as Q8_0, F16, BF16 and F32, which llama.cpp writes.
+  Tokens are those of the prompts on both sides; what Advisor reads of the labels behind them costs
+  it time and counts for nothing.
+- Training: steps of 16 examples from the first to the last, cross-entropy at the answers' tokens,
+  clipping and AdamW. The peer pads to the longest of its batch and computes the output head from
+  where the first answer starts; its padding does not count as tokens. Advisor runs the instruction
+  once for several examples and counts it once, so that the figure compares speed alone;
+  lora_examples_over_peft also counts what that saves. No trial where the losses of the first batch
+  differ.
+- Memory: the peak of a process that did the LoRA steps and nothing else; the peer's from when its
+  model is loaded, so that reading the file does not count, the advisor's from the start.
+- Decoding: greedy answers of up to 64 tokens to 64 requests that come and go in one batch, beside
+  one stream of llama.cpp in its fastest format; reading the requests is not counted on either side.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PARITY = HERE.parent / "parity"
+REQUIREMENTS = (HERE / "peers.txt", PARITY / "requirements.txt")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "advisor"
+VENV = Path(os.environ.get("PEERS_VENV") or CACHE / "peers")
+FILE = "the 4-bit file"
+FORMATS = ("Q8_0", "F16", "BF16", "F32")  # the same weights, beside it
+WAYS = ((1, 0), (1, 1), (8, 0), (8, 1))  # prompts in a batch; flash attention or not
+STREAMS = 4  # requests that llama.cpp decodes, one after the other
+
+
+# ---- The peers, each in a process of its own ----------------------------------------------------
+
+
+def serve(answers):
+    """Answers each line of standard input, a command and its arguments, with a line of JSON."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints is not an answer
+    for line in sys.stdin:
+        command, *arguments = line.split()
+        print(json.dumps(answers[command](*arguments)), file=out, flush=True)
+
+
+class Llama:
+    """llama.cpp on one file, with as many prompts in a batch as asked for."""
+
+    def __init__(self, arguments):
+        import llama_cpp
+
+        self.api, self.together = llama_cpp, arguments.together
+        self.texts = json.loads(arguments.texts.read_text())
+        llama_cpp.llama_backend_init()
+        how = llama_cpp.llama_model_default_params()
+        how.n_gpu_layers = 0
+        self.model = llama_cpp.llama_model_load_from_file(str(arguments.model).encode(), how)
+        self.vocabulary = llama_cpp.llama_vocab_n_tokens(
+            llama_cpp.llama_model_get_vocab(self.model)
+        )
+        how = llama_cpp.llama_context_default_params()
+        how.n_ctx, how.n_batch, how.n_ubatch = 2048, 1024, 1024
+        how.n_seq_max, how.kv_unified = self.together + 1, True
+        how.n_threads = how.n_threads_batch = arguments.threads
+        how.flash_attn_type = arguments.flash
+        self.context = llama_cpp.llama_init_from_model(self.model, how)
+        self.memory = llama_cpp.llama_get_memory(self.context)
+        self.batch = llama_cpp.llama_batch_init(1024, 0, 1)
+
+    def decode(self, sequences):
+        """Runs (number, position, ids) of several sequences; logits behind the last id of each."""
+        import numpy
+
+        at, ends = 0, []
+        for number, position, ids in sequences:
+            for offset, token in enumerate(ids):
+                self.batch.token[at] = token
+                self.batch.pos[at] = position + offset
+                self.batch.n_seq_id[at] = 1
+                self.batch.seq_id[at][0] = number
+                self.batch.logits[at] = offset == len(ids) - 1
+                at += 1
+            ends.append(at - 1)
+        self.batch.n_tokens = at
+        if self.api.llama_decode(self.context, self.batch):
+            raise RuntimeError("llama_decode failed")
+        rows = (self.api.llama_get_logits_ith(self.context, end) for end in ends)
+        return [numpy.ctypeslib.as_array(row, shape=(self.vocabulary,)) for row in rows]
+
+    def read_prefix(self, work):
+        """The shared instruction, as sequence 0, alone in the cache."""
+        self.api.llama_memory_clear(self.memory, True)
+        self.decode([(0, 0, work["prefix"])])
+
+    def behind_prefix(self, work, requests):
+        """Reads requests behind the cached instruction, together."""
+        for number in range(1, self.together + 1):
+            self.api.llama_memory_seq_rm(self.memory, number, -1, -1)
+            self.api.llama_memory_seq_cp(self.memory, 0, number, -1, -1)
+        start = len(work["prefix"])
+        return self.decode([(n, start, ids) for n, ids in enumerate(requests, 1)])
+
+    def score(self, count=None):
+        import numpy
+
+        work, choices = self.texts["scoring"], self.texts["choices"]
+        requests = [example["request"] for example in work["examples"][: count and int(count)]]
+        self.read_prefix(work)
+        answers, start = [], time.perf_counter()
+        for first in range(0, len(requests), self.together):
+            for logits in self.behind_prefix(work, requests[first : first + self.together]):
+                odds = numpy.exp(logits[choices] - logits[choices].max())
+                answers.append((odds / odds.sum()).tolist())
+        seconds = time.perf_counter() - start
+        return {"tokens": sum(map(len, requests)), "seconds": seconds, "answers": answers}
+
+    def stream(self, *lengths):
+        """Greedy answers of these lengths, one request after the other."""
+        work = self.texts["decoding"]
+        self.read_prefix(work)
+        answers, seconds, reading = [], 0.0, 0.0
+        for example, length in zip(work["examples"], map(int, lengths)):
+            begun = time.perf_counter()
+            (logits,) = self.behind_prefix(work, [example["request"]])
+            ids, position = [int(logits.argmax())], len(work["prefix"]) + len(example["request"])
+            start = time.perf_counter()
+            while len(ids) < length:
+                (logits,) = self.decode([(1, position, ids[-1:])])
+                ids.append(int(logits.argmax()))
+                position += 1
+            seconds += time.perf_counter() - start
+            reading += start - begun
+            answers.append(ids)
+        whole = sum(map(len, answers))
+        return {
+            "tokens": whole - len(answers),
+            "seconds": seconds,
+            "whole_tokens": whole,
+            "whole_seconds": seconds + reading,
+            "answers": answers,
+        }
+
+    def answers(self):
+        return {"score": self.score, "stream": self.stream}
+
+
+def write_formats(arguments):
+    """The weights of the model in other formats, written by llama.cpp; says what it runs on."""
+    import llama_cpp
+
+    types = {
+        "F32": llama_cpp.LLAMA_FTYPE_ALL_F32,
+        "F16": llama_cpp.LLAMA_FTYPE_MOSTLY_F16,
+        "BF16": llama_cpp.LLAMA_FTYPE_MOSTLY_BF16,
+        "Q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
+    }
+    how = llama_cpp.llama_model_quantize_default_params()
+    how.allow_requantize, how.nthread = True, arguments.threads
+    for name in FORMATS:
+        how.ftype = types[name]
+        target = arguments.texts.parent / f"{name}.gguf"
+        if llama_cpp.llama_model_quantize(str(arguments.model).encode(), str(target).encode(), how):
+            raise RuntimeError(f"llama.cpp cannot write {target}")
+    return llama_cpp.llama_print_system_info().decode()
+
+
+class Torch:
+    """transformers and peft, with what the parity trials are made of."""
+
+    BATCH = 16
+
+    def __init__(self, arguments):
+        sys.path.insert(0, str(PARITY))
+        import torch
+        from peft_trial import TECHNIQUES, batch_loss
+        from smollm import load_model
+
+        self.torch, self.batch_loss = torch, batch_loss
+        model = load_model(arguments.model, torch.float32)
+        torch.set_num_threads(arguments.threads)
+        setting = argparse.Namespace(rank=8, alpha=8, modules="q_proj,v_proj")
+        technique = "lora" if arguments.serve == "lora" else "full_finetune"
+        self.model = TECHNIQUES[technique](model, setting, None).train()
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.start = [p.detach().clone() for p in self.trained]
+        work = json.loads(arguments.texts.read_text())["training"]
+        self.rows = [(work["prefix"] + e["request"], e["answer"]) for e in work["examples"]]
+
+    def train(self):
+        """One pass over the examples, always from the same start."""
+        torch = self.torch
+        with torch.no_grad():
+            for parameter, start in zip(self.trained, self.start):
+                parameter.copy_(start)
+        losses, begun = [], time.perf_counter()
+        optimiser = torch.optim.AdamW(self.trained, lr=1e-3, weight_decay=0.01)
+        for first in range(0, len(self.rows), self.BATCH):
+            loss = self.batch_loss(self.model, self.rows[first : first + self.BATCH])
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.trained, 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            losses.append(loss.item())
+        return {
+            "tokens": sum(len(prompt) + len(answer) for prompt, answer in self.rows),
+            "examples": len(self.rows),
+            "seconds": time.perf_counter() - begun,
+            "first_loss": losses[0],
+        }
+
+    def answers(self):
+        return {"ready": lambda: True, "train": self.train}
+
+
+def serve_peer(arguments):
+    if arguments.serve == "formats":
+        return serve({"write": lambda: write_formats(arguments)})
+    peer = Llama(arguments) if arguments.serve == "llama" else Torch(arguments)
+    return serve(peer.answers())
+
+
+# ---- Both sides ---------------------------------------------------------------------------------
+
+
+class Worker:
+    """A process that answers each line with a line of JSON."""
+
+    def __init__(self, log, *command):
+        self.log = log
+        with log.open("a") as errors:
+            self.process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def ask(self, *words):
+        try:
+            print(*words, file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            pass  # the missing answer says it
+        answer = self.process.stdout.readline()
+        if not answer:
+            last = self.log.read_text(errors="replace").splitlines()[-20:]
+            sys.exit("\n".join([*last, f"peers: no answer to {' '.join(map(str, words))}"]))
+        return json.loads(answer)
+
+    def forget_peak(self):
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def peak(self):
+        """The most bytes the process has held since then."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+
+
+def rate(answer):
+    return answer["tokens"] / answer["seconds"]
+
+
+def comment(text):
+    print(f"# {text}", flush=True)
+
+
+def difference(ours, theirs):
+    """The mean absolute difference of two tables."""
+    pairs = [(a, b) for rows in zip(ours, theirs) for a, b in zip(*rows)]
+    return statistics.mean(abs(a - b) for a, b in pairs)
+
+
+class Others:
+    """What part of the processors went to others than these workers meanwhile."""
+
+    def __init__(self, *workers):
+        self.workers = workers
+
+    def __enter__(self):
+        self.start = self.read()
+
+    def __exit__(self, *_):
+        busy, idle, own = (now - then for now, then in zip(self.read(), self.start))
+        comment(f"others took {100 * max(busy - own, 0) / (busy + idle):.0f} % of the processors")
+
+    def read(self):
+        """Ticks of all processors: busy, idle, and those of the workers."""
+        user, nice, system, idle, wait, *rest = map(
+            int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
+        )
+        own = 0
+        for worker in self.workers:
+            fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rsplit(")")[1].split()
+            own += int(fields[11]) + int(fields[12])
+        return user + nice + system + sum(rest), idle + wait, own
+
+
+class Comparison:
+    """Pairs of rates, measured in turns."""
+
+    def __init__(self, name, theirs, goal=None):
+        self.name, self.theirs, self.goal = name, theirs, goal
+        self.pairs = []
+
+    def add(self, ours, theirs):
+        self.pairs.append((ours, theirs))
+
+    def ratio(self):
+        return statistics.median(ours / theirs for ours, theirs in self.pairs)
+
+    def print(self):
+        ours, theirs = (statistics.median(side) for side in zip(*self.pairs))
+        ratios = " ".join(f"{ours / theirs:.2f}" for ours, theirs in self.pairs)
+        comment(f"{self.name}: {ours:.1f} against {theirs:.1f} of {self.theirs}; rounds {ratios}")
+        figure(self.name, self.ratio(), ">=", self.goal)
+
+
+def figure(name, value, sign, goal):
+    if goal is None:
+        print(f"{name} {value:.3g} - -", flush=True)
+        return
+    met = value >= goal if sign == ">=" else value <= goal
+    print(f"{name} {value:.3g} {sign}{goal:.3g} {'met' if met else 'missed'}", flush=True)
+
+
+class Bench:
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder = arguments, folder
+        self.texts = folder / "texts.json"
+
+    def ours(self):
+        arguments = self.arguments
+        return Worker(
+            self.folder / "log", arguments.driver.resolve(), arguments.model, arguments.threads
+        )
+
+    def peer(self, kind, model=None, together=1, flash=0):
+        return Worker(
+            self.folder / "log",
+            *(VENV / "bin" / "python", Path(__file__).resolve(), "--serve", kind),
+            *("--model", model or self.arguments.model, "--texts", self.texts),
+            *("--threads", self.arguments.threads, "--together", together, "--flash", flash),
+        )
+
+    def model(self, name):
+        return self.arguments.model if name == FILE else self.folder / f"{name}.gguf"
+
+    def llama(self, name, way):
+        return self.peer("llama", self.model(name), *way)
+
+    def prepare(self):
+        with self.ours() as ours:
+            self.texts.write_text(json.dumps(ours.ask("texts")))
+        with self.peer("formats") as peer:
+            comment(f"llama.cpp: {peer.ask('write')}")
+
+    def fastest_ways(self):
+        """Of every format the quickest way to read prompts; then of decoding one stream."""
+        reading, streaming = {}, {}
+        for name in (FILE, *FORMATS):
+            for way in WAYS:
+                with self.llama(name, way) as llama:
+                    llama.ask("score", 8)  # pages and threads are there from now on
+                    reading[name, way] = rate(llama.ask("score", self.arguments.trial))
+                    if way[0] == 1:
+                        streaming[name, way] = rate(llama.ask("stream", 16, 16))
+        for name in (FILE, *FORMATS):
+            rates = ", ".join(
+                f"{way[0]} at once{', flash' * way[1]} {reading[name, way]:.0f}" for way in WAYS
+            )
+            stream = max(value for key, value in streaming.items() if key[0] == name)
+            comment(f"llama.cpp, {name}: {rates}; one stream {stream:.0f}")
+        return reading, streaming
+
+    def compare_scoring(self, reading):
+        file = max((key for key in reading if key[0] == FILE), key=reading.get)
+        fastest = max(reading, key=reading.get)
+        on_file = Comparison("scoring_over_llama_4bit", f"llama.cpp on {describe(file)}", 2.5)
+        on_fastest = Comparison("scoring_over_llama_fastest", f"llama.cpp on {describe(fastest)}", 1)
+        with self.ours() as ours, self.llama(*file) as first, self.llama(*fastest) as second:
+            for worker in (ours, first, second):
+                worker.ask("score")
+            with Others(ours, first, second):
+                for turn in range(2 * self.arguments.rounds):
+                    peer, comparison = ((first, on_file), (second, on_fastest))[turn % 2]
+                    mine, theirs = ours.ask("score"), peer.ask("score")
+                    comparison.add(rate(mine), rate(theirs))
+                    comparison.differences = difference(mine["answers"], theirs["answers"])
+        for comparison in (on_file, on_fastest):
+            comparison.print()
+            comment(f"probabilities of the labels differ by {comparison.differences:.4f}, mean")
+            if comparison.differences > 0.02:
+                sys.exit("peers: Advisor and llama.cpp do not compute the same")
+
+    def compare_training(self, kind, name, goal):
+        speed = Comparison(name, "PyTorch", goal)
+        saved = Comparison(name.replace("_over", "_examples_over"), "PyTorch")
+        with self.ours() as ours, self.peer(kind) as peer:
+            peer.ask("ready")
+            peer.forget_peak()
+            with Others(ours, peer):
+                for _ in range(self.arguments.rounds):
+                    mine, theirs = ours.ask(kind), peer.ask("train")
+                    speed.add(rate(mine), rate(theirs))
+                    saved.add(*(side["examples"] / side["seconds"] for side in (mine, theirs)))
+            peaks = ours.peak(), peer.peak()
+        speed.print()
+        saved.print()
+        losses = mine["first_loss"], theirs["first_loss"]
+        comment("loss of the first batch {:.5f} and {:.5f}".format(*losses))
+        if abs(losses[0] / losses[1] - 1) > 1e-3:
+            sys.exit("peers: Advisor and PyTorch do not compute the same")
+        return peaks
+
+    def compare_decoding(self, streaming):
+        fastest = max(streaming, key=streaming.get)
+        decoding = Comparison("decoding_over_llama_stream", f"llama.cpp on {describe(fastest)}", 4)
+        whole = Comparison("answers_over_llama_stream", decoding.theirs)
+        with self.ours() as ours, self.llama(*fastest) as llama:
+            llama.ask("stream", 16)
+            with Others(ours, llama):
+                for _ in range(self.arguments.rounds):
+                    mine = ours.ask("decode")
+                    theirs = llama.ask("stream", *map(len, mine["answers"][:STREAMS]))
+                    decoding.add(rate(mine), rate(theirs))
+                    both = (side["whole_tokens"] / side["whole_seconds"] for side in (mine, theirs))
+                    whole.add(*both)
+        decoding.print()
+        whole.print()
+        pairs = list(zip(mine["answers"], theirs["answers"]))
+        same = [sum(a == b for a, b in zip(*pair)) for pair in pairs]
+        comment(f"the same tokens in the same places: {sum(same)} of {sum(len(a) for a, _ in pairs)}")
+
+    def run(self):
+        self.prepare()
+        reading, streaming = self.fastest_ways()
+        self.compare_scoring(reading)
+        ours, theirs = self.compare_training("lora", "lora_over_peft", 3)
+        comment(f"peak memory of LoRA: {ours / 1e6:.0f} MB against {theirs / 1e6:.0f} MB")
+        figure("lora_memory_over_peft", ours / theirs, "<=", 1 / 3)
+        self.compare_training("full", "full_over_pytorch", 2.5)
+        self.compare_decoding(streaming)
+
+
+def describe(key):
+    name, (together, flash) = key
+    return f"{name}, {together} at once{', flash' * flash}"
+
+
+def install():
+    """Makes the virtual environment unless it holds what is asked for."""
+    wanted = "".join(path.read_text() for path in REQUIREMENTS)
+    stamp = VENV / "installed.txt"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say = f"peers: installing PyTorch, transformers, peft and llama.cpp into {VENV}"
+    print(f"{say}; llama.cpp is compiled, which takes minutes", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
+    subprocess.run(
+        [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS[0]],
+        stdout=sys.stderr,
+        check=True,
+        env={**os.environ, "CMAKE_ARGS": "-DGGML_NATIVE=ON"},
+    )
+    stamp.write_text(wanted)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("driver", type=Path, nargs="?", help="build/bench/bench_peers")
+    parser.add_argument("--model", type=Path, required=True, help="a 4-bit GGUF file")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--trial", type=int, default=24, help="prompts that find the fastest way")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    for name, kind in (("serve", str), ("texts", Path), ("together", int), ("flash", int)):
+        parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.serve:
+        return serve_peer(arguments)
+    install()
+    with tempfile.TemporaryDirectory(prefix="advisor-peers-") as folder:
+        Bench(arguments, Path(folder)).run()
+
+
+if __name__ == "__main__":
+    main()
