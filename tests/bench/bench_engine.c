@@ -7,16 +7,27 @@
  * Everything is measured in one run, in rounds that alternate, since machines drift: the sgemm rate
  * at the model's own shapes with one product per thread, then scoring of packed requests, then LoRA
  * steps. The ratio compares the floating-point operations of the model's linear layers per second
- * with that rate; medians over the rounds.
+ * with that rate; medians over the rounds. Then what it saves that many requests share a prompt.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "model/blas.h"
+#include "techniques/score.h"
 #include "tests/bench/rates.h"
 
-enum { ROUNDS = 5, GEMM_ROWS = 512, SCORED = 96, TRAINED = 32, GEMM_REPEATS = 2 };
+enum {
+    ROUNDS = 5,
+    GEMM_ROWS = 512,
+    SCORED = 96,
+    TRAINED = 32,
+    GEMM_REPEATS = 2,
+    PREFIX = 300,  /* tokens of the few-shot prompt, at least */
+    REQUESTS = 24, /* behind it */
+    PREFIX_ROUNDS = 3
+};
 
 /* All seven products of one layer, a few times over, as one task. */
 static enum status gemm_task(void *context, size_t task, int worker, struct error *err)
@@ -100,12 +111,84 @@ static void run(struct bench *b)
     adapted_release(trained);
 }
 
+/* ---- A shared prefix ------------------------------------------------------------------------ */
+
+/* Few-shot with as many worked examples as make a prompt of PREFIX tokens. */
+static struct adapted *few_shot(struct bench *b, struct rows shown)
+{
+    struct adapted *adapted = NULL;
+    for (int k = 1; !adapted || adapted->prefix.count < PREFIX; k++) {
+        char change[16];
+        snprintf(change, sizeof change, "k=%d", k);
+        adapted_release(adapted);
+        adapted = bench_adapt(b, "few_shot", change, shown);
+    }
+    return adapted;
+}
+
+/* Labels behind each sequence, as their probabilities' logarithms; returns the seconds. */
+static double score_seconds(struct bench *b, struct adapted *adapted, struct sequence *sequences,
+                            struct scores *scores)
+{
+    struct error err;
+    must(adapted_warm(adapted, &err), &err);
+    double start = clock_seconds();
+    must(score_labels(adapted, SCORE_WHOLE, sequences, REQUESTS, scores, &b->arena, NULL, &err),
+         &err);
+    return clock_seconds() - start;
+}
+
+static double largest_difference(const double *a, const double *b, size_t count)
+{
+    double largest = 0;
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(a[i] - b[i]));
+    return largest;
+}
+
+/* The same requests behind the cached prompt, and each with all of the prompt in front. */
+static void bench_prefix(struct bench *b)
+{
+    size_t at[REQUESTS + TRAINED];
+    const struct example *examples[REQUESTS];
+    struct sequence *requests, whole[REQUESTS];
+    struct scores shared, alone;
+    struct error err;
+    double gains[PREFIX_ROUNDS];
+    for (size_t i = 0; i < REQUESTS + TRAINED; i++)
+        at[i] = i;
+    struct adapted *adapted = few_shot(b, (struct rows){at + REQUESTS, TRAINED});
+    struct tokens prefix = adapted->prefix;
+    const struct retrieved all = {.ids = prefix.ids, .count = (int)prefix.count};
+    for (size_t i = 0; i < REQUESTS; i++)
+        examples[i] = &b->data.examples[at[i]];
+    must(prompt_encode(adapted, examples, REQUESTS, false, &b->arena, &requests, &err), &err);
+    for (size_t i = 0; i < REQUESTS; i++)
+        whole[i] = prompt_behind(&all, &requests[i], &b->arena);
+    for (int i = 0; i < PREFIX_ROUNDS; i++) {
+        double fast = score_seconds(b, adapted, requests, &shared);
+        adapted_cool(adapted);
+        adapted->prefix.count = 0;
+        double slow = score_seconds(b, adapted, whole, &alone);
+        adapted->prefix = prefix;
+        gains[i] = slow / fast;
+    }
+    printf("# few-shot, a prompt of %zu tokens: logarithms of the probabilities differ by %.1e\n",
+           prefix.count,
+           largest_difference(shared.log_probabilities, alone.log_probabilities,
+                              REQUESTS * b->data.label_count));
+    double gain = median(gains, PREFIX_ROUNDS);
+    printf("shared_prefix_gain %.3g >=7 %s\n", gain, gain >= 7 ? "met" : "missed");
+    adapted_release(adapted);
+}
+
 int main(int argc, char **argv)
 {
     struct bench b;
     bench_open(&b, argc > 1 ? argv[1] : NULL, argc > 2 ? atoi(argv[2]) : 0);
     printf("%s, %s\n", b.model->name, blas_version());
     run(&b);
+    bench_prefix(&b);
     bench_close(&b);
     return 0;
 }
