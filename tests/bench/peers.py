@@ -2,33 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Advisor's engine beside llama.cpp and transformers with peft: same weights, texts and cores.
 
-    tests/bench/peers.py build/bench/bench_peers [--model FILE] [--rounds N] [--threads N]
+    tests/bench/peers.py build/bench/bench_peers --model FILE [--rounds N] [--parts A,B]
 
 Prints lines `figure value goal met|missed`, and comments after #. A figure is the median, over
 rounds in which both sides take turns, of one side's rate in units of the other's, so the mood of
-the machine cancels. The peers are installed from PyPI into $PEERS_VENV, by default
-${XDG_CACHE_HOME:-~/.cache}/advisor/peers; llama.cpp is compiled there for this processor.
+the machine cancels. It does not cancel beside busy processes, which hold up llama.cpp's threads
+much more than Advisor's: a comment says how much of the processors others took. The peers are
+installed from PyPI into $PEERS_VENV, by default ${XDG_CACHE_HOME:-~/.cache}/advisor/peers;
+llama.cpp is compiled there for this processor.
 
 What is measured. The texts are those of demo:tickets, as token ids from bench_peers, so that all
-sides run the same.
+sides run the same; where they do not compute the same, the comparison ends with an error.
 
-- Scoring: prompts of 48 to 64 tokens behind an instruction that is in the cache already, and the
-  label that the model prefers. llama.cpp reads the same ids behind the same cached instruction and
-  gives logits behind the last token alone. It may have the prompts one at a time or several in a
-  batch, with flash attention or without: whatever was fastest before the rounds begin. Its formats
+- scoring: prompts of 48 to 64 tokens behind an instruction that is in the cache already, and the
+  probabilities of the labels. llama.cpp reads the same ids behind the same cached instruction and
+  gives logits behind the last one alone. It may have the prompts one at a time or several in a
+  batch, with flash attention or without: whatever is fastest before the rounds begin. Its formats
   are the file itself, and the same weights as Q8_0, F16, BF16 and F32, which llama.cpp writes.
-  Tokens are those of the prompts on both sides; what Advisor reads of the labels behind them costs
-  it time and counts for nothing.
-- Training: steps of 16 examples from the first to the last, cross-entropy at the answers' tokens,
-  clipping and AdamW. The peer pads to the longest of its batch and computes the output head from
-  where the first answer starts; its padding does not count as tokens. Advisor runs the instruction
-  once for several examples and counts it once, so that the figure compares speed alone;
-  lora_examples_over_peft also counts what that saves. No trial where the losses of the first batch
-  differ.
-- Memory: the peak of a process that did the LoRA steps and nothing else; the peer's from when its
-  model is loaded, so that reading the file does not count, the advisor's from the start.
-- Decoding: greedy answers of up to 64 tokens to 64 requests that come and go in one batch, beside
-  one stream of llama.cpp in its fastest format; reading the requests is not counted on either side.
+- lora, full: steps of 16 examples forward, backward and update, from the same start in every round.
+  The peer pads to the longest of its batch and computes the output head from where the first answer
+  starts; its padding does not count as tokens. Advisor runs the instruction once for several
+  examples and counts it once, so this compares the speed of what is run; the figure with
+  `examples` in its name compares how many examples are trained on, and so counts what that saves.
+- Memory of a LoRA trial: the peak of a process that did these steps and nothing else; the peer's
+  from when its model is loaded, so that reading the file does not count, Advisor's from its start.
+- decoding: greedy answers of up to 64 tokens to 64 requests that come and go in one batch, beside
+  one stream of llama.cpp in its fastest format. Reading the requests is not counted on either side;
+  the figure that begins with `answers` counts it.
 """
 
 import argparse
@@ -49,6 +49,7 @@ VENV = Path(os.environ.get("PEERS_VENV") or CACHE / "peers")
 FILE = "the 4-bit file"
 FORMATS = ("Q8_0", "F16", "BF16", "F32")  # the same weights, beside it
 WAYS = ((1, 0), (1, 1), (8, 0), (8, 1))  # prompts in a batch; flash attention or not
+PARTS = "scoring,lora,full,decoding"
 STREAMS = 4  # requests that llama.cpp decodes, one after the other
 
 
@@ -310,7 +311,9 @@ class Others:
 
     def __exit__(self, *_):
         busy, idle, own = (now - then for now, then in zip(self.read(), self.start))
-        comment(f"others took {100 * max(busy - own, 0) / (busy + idle):.0f} % of the processors")
+        share = max(busy - own, 0) / (busy + idle)
+        advice = "; too much for the figures that follow" if share > 0.05 else ""
+        comment(f"others took {100 * share:.0f} % of the processors{advice}")
 
     def read(self):
         """Ticks of all processors: busy, idle, and those of the workers."""
@@ -380,16 +383,16 @@ class Bench:
     def prepare(self):
         with self.ours() as ours:
             self.texts.write_text(json.dumps(ours.ask("texts")))
-        with self.peer("formats") as peer:
-            comment(f"llama.cpp: {peer.ask('write')}")
 
     def fastest_ways(self):
         """Of every format the quickest way to read prompts; then of decoding one stream."""
+        with self.peer("formats") as peer:
+            comment(f"llama.cpp: {peer.ask('write')}")
         reading, streaming = {}, {}
         for name in (FILE, *FORMATS):
             for way in WAYS:
                 with self.llama(name, way) as llama:
-                    llama.ask("score", 8)  # pages and threads are there from now on
+                    llama.ask("score", 4)  # pages and threads are there from now on
                     reading[name, way] = rate(llama.ask("score", self.arguments.trial))
                     if way[0] == 1:
                         streaming[name, way] = rate(llama.ask("stream", 16, 16))
@@ -405,10 +408,13 @@ class Bench:
         file = max((key for key in reading if key[0] == FILE), key=reading.get)
         fastest = max(reading, key=reading.get)
         on_file = Comparison("scoring_over_llama_4bit", f"llama.cpp on {describe(file)}", 2.5)
-        on_fastest = Comparison("scoring_over_llama_fastest", f"llama.cpp on {describe(fastest)}", 1)
+        on_fastest = Comparison(
+            "scoring_over_llama_fastest", f"llama.cpp on {describe(fastest)}", 1
+        )
         with self.ours() as ours, self.llama(*file) as first, self.llama(*fastest) as second:
-            for worker in (ours, first, second):
-                worker.ask("score")
+            ours.ask("score")
+            first.ask("score", 8)
+            second.ask("score", 8)
             with Others(ours, first, second):
                 for turn in range(2 * self.arguments.rounds):
                     peer, comparison = ((first, on_file), (second, on_fastest))[turn % 2]
@@ -458,17 +464,27 @@ class Bench:
         whole.print()
         pairs = list(zip(mine["answers"], theirs["answers"]))
         same = [sum(a == b for a, b in zip(*pair)) for pair in pairs]
-        comment(f"the same tokens in the same places: {sum(same)} of {sum(len(a) for a, _ in pairs)}")
+        answered = sum(len(answer) for answer, _ in pairs)
+        comment(f"the same tokens in the same places: {sum(same)} of {answered}")
 
-    def run(self):
-        self.prepare()
-        reading, streaming = self.fastest_ways()
-        self.compare_scoring(reading)
+    def compare_lora(self):
         ours, theirs = self.compare_training("lora", "lora_over_peft", 3)
         comment(f"peak memory of LoRA: {ours / 1e6:.0f} MB against {theirs / 1e6:.0f} MB")
         figure("lora_memory_over_peft", ours / theirs, "<=", 1 / 3)
-        self.compare_training("full", "full_over_pytorch", 2.5)
-        self.compare_decoding(streaming)
+
+    def run(self):
+        self.prepare()
+        parts = self.arguments.parts.split(",")
+        if "scoring" in parts or "decoding" in parts:
+            reading, streaming = self.fastest_ways()
+        if "scoring" in parts:
+            self.compare_scoring(reading)
+        if "lora" in parts:
+            self.compare_lora()
+        if "full" in parts:
+            self.compare_training("full", "full_over_pytorch", 2.5)
+        if "decoding" in parts:
+            self.compare_decoding(streaming)
 
 
 def describe(key):
@@ -499,7 +515,8 @@ def parse_arguments():
     parser.add_argument("driver", type=Path, nargs="?", help="build/bench/bench_peers")
     parser.add_argument("--model", type=Path, required=True, help="a 4-bit GGUF file")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--trial", type=int, default=24, help="prompts that find the fastest way")
+    parser.add_argument("--parts", default=PARTS, help=f"some of {PARTS}")
+    parser.add_argument("--trial", type=int, default=16, help="prompts that find the fastest way")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     for name, kind in (("serve", str), ("texts", Path), ("together", int), ("flash", int)):
         parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
