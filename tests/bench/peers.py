@@ -34,6 +34,7 @@ sides run the same; where they do not compute the same, the comparison ends with
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -527,6 +528,7 @@ def main():
     arguments = parse_arguments()
     if arguments.serve:
         return serve_peer(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files are removed
     install()
     with tempfile.TemporaryDirectory(prefix="advisor-peers-") as folder:
         Bench(arguments, Path(folder)).run()
