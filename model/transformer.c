@@ -164,12 +164,6 @@ static void grow_captures(const struct layout *layout)
             layout->segments[s].capture->length += layout->segments[s].length;
 }
 
-/* Whether this is the layer behind which only the scored rows go on. */
-static bool is_last(const struct pass *pass, int layer)
-{
-    return !pass->tap && layer + 1 == pass->model->n_layer;
-}
-
 /* Attention over the normalised input x, before the output projection; NULL when the caller only
  * wants the captured keys and values of the last layer. */
 static struct tensor *attend(struct pass *pass, int layer, struct tensor *x,
@@ -180,7 +174,7 @@ static struct tensor *attend(struct pass *pass, int layer, struct tensor *x,
     struct tensor *v = project(pass, layer, SITE_V, x);
     k = op_rope(pass->tape, k, cos_sin, model->head_dim, model->rope_pairs);
     capture_rows(pass, layer, k, v);
-    if (is_last(pass, layer) && pass->layout->n_scored == 0)
+    if (layer + 1 == model->n_layer && pass->layout->n_scored == 0)
         return NULL;
     struct tensor *q = project(pass, layer, SITE_Q, x);
     q = op_rope(pass->tape, q, cos_sin, model->head_dim, model->rope_pairs);
@@ -219,7 +213,7 @@ static struct tensor *run_layer(struct pass *pass, int layer, struct tensor *h,
     struct tensor *mixed = attend(pass, layer, x, common->cos_sin);
     if (!mixed)
         return NULL;
-    if (is_last(pass, layer)) {
+    if (layer + 1 == model->n_layer) {
         const struct layout *layout = pass->layout;
         mixed = op_gather(tape, mixed, layout->scored, layout->n_scored);
         x = op_gather(tape, x, layout->scored, layout->n_scored);
@@ -267,7 +261,8 @@ static struct tensor *run_layer_briefly(struct pass *pass, int layer, struct ten
                                         const struct common *common)
 {
     struct tape *tape = pass->tape;
-    int rows = is_last(pass, layer) ? pass->layout->n_scored : h->rows;
+    bool last = layer + 1 == pass->model->n_layer;
+    int rows = last ? pass->layout->n_scored : h->rows;
     struct tensor *out = tape_tensor(tape, rows, h->cols);
     struct arena_mark mark = arena_mark(tape->arena);
     tape->recording = false;
@@ -318,8 +313,7 @@ struct tensor *transformer_forward(struct pass *pass)
     struct tensor *h = op_embedding(tape, table, extra, layout->tokens, layout->rows);
     struct tensor *kept = tape->recording ? NULL : tape_tensor(tape, layout->rows, model->n_embd);
     struct arena_mark mark = arena_mark(tape->arena);
-    int layers = pass->tap ? pass->tap->layers : model->n_layer;
-    for (int layer = 0; layer < layers && h; layer++) {
+    for (int layer = 0; layer < model->n_layer && h; layer++) {
         if (pass->recompute && tape->recording && layout->n_scored) {
             h = run_layer_briefly(pass, layer, h, common);
             continue;
@@ -331,11 +325,11 @@ struct tensor *transformer_forward(struct pass *pass)
             arena_rewind(tape->arena, mark);
             h = kept;
         }
-        if (pass->tap)
+        if (pass->tap && layer + 1 < model->n_layer)
             pass->tap->see(pass->tap->context, layer + 1, h);
     }
     grow_captures(layout);
-    if (!h || pass->tap)
+    if (!h)
         return NULL;
     struct tensor *gain = weight_of(pass, (struct tensor *)&model->output_norm);
     return op_rms_norm(tape, h, gain, (real)model->epsilon);

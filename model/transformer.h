@@ -156,13 +156,10 @@ struct pass {
     const struct tap *tap; /* or NULL */
 };
 
-/* Looks on at the residual stream: a pass with a tap, whose tape does not record, runs the first
- * `layers` layers alone, 1 .. n_layer, and shows what every row, scored or not, holds behind each.
- */
+/* Looks on: is shown what the residual stream of every row holds behind each layer, 1 .. n_layer -
+ * 1, in a pass whose tape does not record. */
 struct tap {
-    int layers;
-    void (*see)(void *context, int layer,
-                const struct tensor *states); /* behind layer 1 .. layers */
+    void (*see)(void *context, int layer, const struct tensor *states); /* (rows, n_embd) */
     void *context;
 };
 
@@ -170,7 +167,7 @@ struct tap {
  * the output head. In a tape that does not record, each layer's memory is reused by the next.
  * Segments with `capture` are appended to their cache, which must have room; its length has grown
  * when this returns. With nothing scored, the pass ends after the last layer's keys and values and
- * the result is NULL; with a tap it is always. */
+ * the result is NULL. */
 struct tensor *transformer_forward(struct pass *pass);
 
 /* The output head's weight, (n_vocab, n_embd), as this pass sees it. */

@@ -17,30 +17,27 @@ struct reading {
 
 enum { DEPTHS = 2 };
 
-/* The number of layers behind which states are read, the deepest last. */
+/* The numbers of layers behind which states are read, 0 where there are none before the last. */
 static void choose_depths(const struct model *model, int depths[DEPTHS])
 {
-    depths[0] = (3 * model->n_layer + 2) / 5;
-    depths[1] = (4 * model->n_layer + 2) / 5;
+    int most = model->n_layer - 1;
+    for (int d = 0; d < DEPTHS; d++) {
+        int depth = ((3 + d) * model->n_layer + 2) / 5;
+        depths[d] = depth < most ? depth : most;
+    }
 }
 
 size_t features_width(const struct model *model, enum features what)
 {
-    return (what == MIDDLE_STATES ? 2 * DEPTHS : 1) * (size_t)model->n_embd;
-}
-
-double features_depth(const struct model *model, enum features what)
-{
-    int depths[DEPTHS];
-    choose_depths(model, depths);
-    return what == MIDDLE_STATES ? (double)depths[DEPTHS - 1] / model->n_layer : 1;
+    return (what == ALL_STATES ? FEATURE_PARTS : 1) * (size_t)model->n_embd;
 }
 
 /* One pass whose middle states are read. */
 struct look {
     int depths[DEPTHS];
     const struct layout *layout;
-    real *features; /* of the layout's first segment */
+    size_t width;
+    real *features; /* (n_segments, width) */
 };
 
 /* The last row of a segment, then the mean of its rows. */
@@ -64,7 +61,7 @@ static void see(void *context, int layer, const struct tensor *states)
     for (size_t d = 0; d < DEPTHS; d++)
         for (int s = 0; s < look->layout->n_segments && look->depths[d] == layer; s++)
             summarise(states, &look->layout->segments[s],
-                      look->features + ((size_t)s * DEPTHS + d) * part);
+                      look->features + (size_t)s * look->width + (size_t)states->cols + d * part);
 }
 
 static enum status read_span(void *context, size_t task, int worker, struct error *err)
@@ -80,14 +77,17 @@ static enum status read_span(void *context, size_t task, int worker, struct erro
                   &workspace->arena, &layout);
     struct pass pass = adapted_pass(r->adapted, &workspace->tape, &layout,
                                     adapted_views(r->adapted, NULL, &workspace->arena));
-    real *features = r->features + span->first * features_width(pass.model, r->what);
-    struct look look = {.layout = &layout, .features = features};
+    size_t width = features_width(pass.model, r->what), final = (size_t)pass.model->n_embd;
+    real *features = r->features + span->first * width;
+    struct look look = {.layout = &layout, .width = width, .features = features};
+    const struct tap tap = {see, &look};
     choose_depths(pass.model, look.depths);
-    const struct tap tap = {look.depths[DEPTHS - 1], see, &look};
-    pass.tap = r->what == MIDDLE_STATES ? &tap : NULL;
+    memset(features, 0, (size_t)layout.n_segments * width * sizeof *features);
+    pass.tap = r->what == ALL_STATES ? &tap : NULL;
     const struct tensor *states = transformer_forward(&pass);
-    if (!pass.tap)
-        memcpy(features, states->data, tensor_size(states) * sizeof *features);
+    for (int s = 0; s < layout.n_segments; s++)
+        memcpy(features + (size_t)s * width, states->data + (size_t)s * final,
+               final * sizeof *features);
     return OK;
 }
 

@@ -12,15 +12,15 @@
 enum features {
     FINAL_STATE, /* the normalised state of the last token: (n_embd) */
 
-    /* Behind three fifths of the layers and behind four: the residual stream of the last token and
-     * its mean over the tokens of the request; (4 * n_embd). The layers above are not run. */
-    MIDDLE_STATES
+    /* That; then behind three fifths of the layers the residual stream of the last token and its
+     * mean over the tokens of the request, and the same behind four fifths: (FEATURE_PARTS *
+     * n_embd). Not behind the last layer: a model of one has zeros there. */
+    ALL_STATES
 };
 
-size_t features_width(const struct model *model, enum features what);
+enum { FEATURE_PARTS = 5 };
 
-/* The share of the layers that are run. */
-double features_depth(const struct model *model, enum features what);
+size_t features_width(const struct model *model, enum features what);
 
 /* Fills `features` (count, features_width), row i for example i, behind the adapted model's prompt,
  * and `tokens` (count; NULL: not wanted) with the tokens read for each. Errors: BAD_DATA for an

@@ -172,12 +172,14 @@ def make_nearest(prompter, k):
     return {"k": k, "rows": rows}
 
 
-DEPTHS = 1, 2  # of two layers: three fifths and four fifths, rounded
+DEPTHS = 1, 1  # of two layers: three fifths and four fifths, rounded, but not the last one
 L2 = 0.1
+COLUMNS = (0, 1), (1, 5), (0, 5)  # the final state, those of the middle, all; in units of the width
+FOLDS = 4
 
 
-def middle_states(prompter, prefix, request):
-    """Behind each depth the residual stream of the last token, and its mean over the request."""
+def all_states(prompter, prefix, request):
+    """The final state of the last token, behind each depth its residual stream and the mean."""
     seen = []
     layers = prompter.model.model.layers
     hooks = [
@@ -188,16 +190,16 @@ def middle_states(prompter, prefix, request):
         )
         for depth in DEPTHS
     ]
-    prompter.state(prefix + request)
+    final = prompter.state(prefix + request).numpy()
     for hook in hooks:
         hook.remove()
     rows = [states.reshape(-1, states.shape[-1])[len(prefix):] for states in seen]
-    return numpy.concatenate([part for r in rows for part in (r[-1].numpy(), r.mean(0).numpy())])
+    middle = [part for r in rows for part in (r[-1].numpy(), r.mean(0).numpy())]
+    return numpy.concatenate([final, *middle])
 
 
-def fit_regression(features, targets):
+def fit_regression(features, targets, classes):
     """Newton's method on mean cross-entropy + L2 / 2 |W|^2; the biases are free."""
-    classes = max(targets) + 1
     x = torch.tensor(features)
     y = torch.tensor(targets)
     flat = torch.zeros(classes * (x.shape[1] + 1), dtype=torch.float64)
@@ -213,21 +215,45 @@ def fit_regression(features, targets):
         curvature = torch.func.hessian(objective)(flat)
         flat = flat - torch.linalg.lstsq(curvature, gradient, driver="gelsd").solution
     assert torch.func.grad(objective)(flat).abs().max() < 1e-10
-    weights = flat.reshape(classes, -1)
-    return torch.softmax(x @ weights[:, :-1].T + weights[:, -1], 1).numpy()
+    return flat.reshape(classes, -1).numpy()
+
+
+def predict_regression(weights, features):
+    scores = features @ weights[:, :-1].T + weights[:, -1]
+    return torch.softmax(torch.tensor(scores), 1).numpy()
+
+
+def held_out_loss(features, targets, classes):
+    """The negative log-likelihood of every example by a regression on the other folds."""
+    count, loss = len(targets), 0.0
+    for fold in range(FOLDS):
+        out = range(count * fold // FOLDS, count * (fold + 1) // FOLDS)
+        kept = [i for i in range(count) if i not in out]
+        weights = fit_regression(features[kept], [targets[i] for i in kept], classes)
+        p = predict_regression(weights, features[out])
+        loss -= sum(numpy.log(p[row][targets[i]]) for row, i in enumerate(out))
+    return loss
 
 
 def make_probe(prompter):
     """The features of all films, and what a regression fitted to them says of the same films."""
     prefix, _ = prompter.write("chatml", [("system", LABELS)], "user")
     features = numpy.array(
-        [middle_states(prompter, prefix, prompter.request("chatml", text)) for text, _ in FILMS]
+        [all_states(prompter, prefix, prompter.request("chatml", text)) for text, _ in FILMS]
     )
     mean, deviation = features.mean(0), features.std(0)
+    standard = (features - mean) / deviation
     names = sorted({label for _, label in FILMS})
     targets = [names.index(label) for _, label in FILMS]
-    p = fit_regression((features - mean) / deviation, targets)
-    return {"mean": mean.tolist(), "scale": (1 / deviation).tolist(), "p": p.tolist()}
+    width = features.shape[1] // 5
+    parts = [standard[:, first * width : last * width] for first, last in COLUMNS]
+    losses = [held_out_loss(part, targets, len(names)) for part in parts]
+    best = losses.index(min(losses))
+    weights = fit_regression(parts[best], targets, len(names))
+    used = numpy.zeros(features.shape[1])
+    used[COLUMNS[best][0] * width : COLUMNS[best][1] * width] = 1
+    return {"held_out": losses, "mean": mean.tolist(), "scale": (used / deviation).tolist(),
+            "p": predict_regression(weights, parts[best]).tolist()}  # fmt: skip
 
 
 def main():
