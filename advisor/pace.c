@@ -130,6 +130,21 @@ static double reading_seconds(const struct study *study)
     return study->seconds_per_reading / study_workload(study, 1).input_tokens;
 }
 
+/* A fit multiplies narrow matrices, which takes about this many times as long as the products of
+ * the model: twice with 77 labels, ten times with 6. */
+static const double fit_factor = 5;
+
+/* Seconds of reading an example and of its share of the fit, from those of an answer. */
+static double learning_seconds(const struct study *study, const struct technique *technique)
+{
+    double each = study->seconds_per_answer;
+    const struct cost cost = estimate_of(study, technique).cost;
+    if (!(cost.request_operations > 0))
+        return each;
+    return each + fit_factor * each / cost.request_operations * cost.fit_operations /
+                      (double)study->split.train_count;
+}
+
 /* Seconds of an answer of the model, in the length that it would have of itself, or once it has
  * learned from the examples how long answers are. */
 static double answer_seconds(const struct study *study, bool learned)
@@ -151,6 +166,8 @@ struct pace pace_of(const struct study *study, const struct technique *technique
         token = training_factor * reading_seconds(study);
     if (technique->learning_rates)
         pace.token = token;
+    if (technique->fit)
+        pace.read = learning_seconds(study, technique);
     pace.answer =
         answer_seconds(study, technique->learning_rates) * relative_cost(study, technique);
     for (size_t i = 0; i < trials->count; i++)

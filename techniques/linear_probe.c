@@ -47,7 +47,7 @@ static const struct columns {
 enum {
     CANDIDATES = sizeof candidates / sizeof *candidates,
     FOLDS = 4,
-    MOST_TRIED = 512 /* examples of the cross-validation */
+    MOST_TRIED = 256 /* examples of the cross-validation */
 };
 
 static size_t width_of(const struct adapted *adapted)
@@ -238,13 +238,25 @@ static enum status answer(struct adapted *adapted, const struct example *const *
     return OK;
 }
 
+/* What the regressions take: of the cross-validation, and of the last one on all features. Each
+ * step multiplies features and weights twice. */
+static double fit_operations(const struct setting *setting, const struct workload *workload)
+{
+    double tried = fmin((double)workload->examples, MOST_TRIED) * (FOLDS - 1), parts = 0;
+    for (int c = 0; c < CANDIDATES; c++)
+        parts += candidates[c].count;
+    double step = 4.0 * workload->model->n_embd * (double)workload->labels;
+    return setting_integer(setting, "max_iter") * step *
+           (tried * parts + (double)workload->examples * FEATURE_PARTS);
+}
+
 static void predict(const struct setting *setting, const struct workload *workload,
                     struct cost *cost)
 {
-    (void)setting;
     size_t width = features_width(workload->model, ALL_STATES), examples = workload->examples;
     size_t classifier = workload->labels * (width + 1);
     cost->trainable_parameters = 2 * width + classifier;
+    cost->fit_operations = fit_operations(setting, workload);
     /* Features, scores, gradient, three iterates and the result. */
     cost->memory_bytes =
         (examples * width + logistic_scores(examples, workload->labels) + 5 * classifier) *
@@ -257,7 +269,7 @@ const struct technique linear_probe = {
     .summary = "logistic regression on the frozen model's states; the cheap reference",
     .needs = NEEDS_MODEL | NEEDS_LABELS,
     .minimum_examples = 8,
-    .prior = 27,
+    .prior = 29,
     .hyperparameters = hyperparameters,
     .predict = predict,
     .attach = attach,

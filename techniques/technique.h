@@ -66,6 +66,7 @@ struct cost {
     double request_operations;  /* per request, shared part excluded */
     double training_operations; /* per pass over one training example */
     double training_tokens;     /* per pass over one training example */
+    double fit_operations;      /* of all that `fit` does beside reading the examples */
     size_t memory_bytes;        /* beyond the weights of the model */
 };
 
