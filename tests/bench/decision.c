@@ -64,7 +64,7 @@ static void print_figure(const char *policy, const char *figure, double value, s
     if (isnan(value))
         printf("none");
     else
-        printf("%.1f", value);
+        printf("%.1f", fabs(value) < 0.05 ? 0 : value); /* no "-0.0" */
     if (!wanted)
         printf(" - -\n");
     else if (isinf(goal.high))
