@@ -144,15 +144,15 @@ demo:
 	@$(GET_MODEL)
 	$(BUILD)/advisor recommend demo:tickets --target 0.80 --budget 5m$(WITH_MODEL)
 
-# One technique of every family; baselines are always there.
+# One technique of every family, and the baseline.
 demo-families:
 	@scripts/setup.sh
 	@$(AGAIN) $(BUILD)/advisor
 	@$(GET_MODEL)
 	$(BUILD)/advisor recommend demo:tickets --budget 12m \
-		--techniques zero_shot,few_shot,linear_probe,prefix_tuning,ia3,full_finetune$(WITH_MODEL)
+		--techniques majority,zero_shot,few_shot,linear_probe,prefix_tuning,ia3,full_finetune$(WITH_MODEL)
 	$(BUILD)/advisor recommend demo:problems --budget 5m \
-		--techniques zero_shot,few_shot,chain_of_thought$(WITH_MODEL)
+		--techniques majority,zero_shot,few_shot,chain_of_thought$(WITH_MODEL)
 
 test:
 	@scripts/setup.sh
