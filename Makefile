@@ -2,7 +2,7 @@
 #
 #   make            build/advisor
 #   make demo       install what is missing, build, fetch the default model, run a small study
-#   make demo-families  one technique of every family, and chain of thought on word problems (17 minutes)
+#   make demo-families  one technique of every family, and chain of thought on word problems (15 minutes)
 #   make test       install what is missing, build, run the whole test suite
 #   make check      layering, formatting, static analysis, and both compilers without a warning
 #   make check-asan the test suite under the address and undefined-behaviour sanitizers

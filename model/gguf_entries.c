@@ -69,6 +69,7 @@ bool gguf_names_find(const struct names *names, const char *name, size_t *index)
     *index = slot->index;
     return slot->name;
 }
+
 /* ---- Pairs of key and value ----------------------------------------------------------------- */
 
 static bool usual_key(const char *key)
@@ -231,6 +232,7 @@ enum status gguf_take_pairs(struct reader *reader, uint64_t count, struct error 
     }
     return OK;
 }
+
 /* ---- Tensor entries ------------------------------------------------------------------------- */
 
 static enum status take_tensor_name(struct reader *reader, struct gguf_tensor *tensor,

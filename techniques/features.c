@@ -15,15 +15,11 @@ struct reading {
     const struct deadline *deadline;
 };
 
-enum { DEPTHS = 2 };
-
-/* The numbers of layers behind which states are read, 0 where there are none before the last. */
-static void choose_depths(const struct model *model, int depths[DEPTHS])
+void features_depths(int layers, int depths[FEATURE_DEPTHS])
 {
-    int most = model->n_layer - 1;
-    for (int d = 0; d < DEPTHS; d++) {
-        int depth = ((3 + d) * model->n_layer + 2) / 5;
-        depths[d] = depth < most ? depth : most;
+    for (int d = 0; d < FEATURE_DEPTHS; d++) {
+        int depth = ((3 + d) * layers + 2) / 5;
+        depths[d] = depth < layers ? depth : layers - 1;
     }
 }
 
@@ -34,7 +30,7 @@ size_t features_width(const struct model *model, enum features what)
 
 /* One pass whose middle states are read. */
 struct look {
-    int depths[DEPTHS];
+    int depths[FEATURE_DEPTHS];
     const struct layout *layout;
     size_t width;
     real *features; /* (n_segments, width) */
@@ -58,7 +54,7 @@ static void see(void *context, int layer, const struct tensor *states)
 {
     const struct look *look = context;
     size_t part = 2 * (size_t)states->cols;
-    for (size_t d = 0; d < DEPTHS; d++)
+    for (size_t d = 0; d < FEATURE_DEPTHS; d++)
         for (int s = 0; s < look->layout->n_segments && look->depths[d] == layer; s++)
             summarise(states, &look->layout->segments[s],
                       look->features + (size_t)s * look->width + (size_t)states->cols + d * part);
@@ -81,7 +77,7 @@ static enum status read_span(void *context, size_t task, int worker, struct erro
     real *features = r->features + span->first * width;
     struct look look = {.layout = &layout, .width = width, .features = features};
     const struct tap tap = {see, &look};
-    choose_depths(pass.model, look.depths);
+    features_depths(pass.model->n_layer, look.depths);
     memset(features, 0, (size_t)layout.n_segments * width * sizeof *features);
     pass.tap = r->what == ALL_STATES ? &tap : NULL;
     const struct tensor *states = transformer_forward(&pass);

@@ -18,7 +18,10 @@ enum features {
     ALL_STATES
 };
 
-enum { FEATURE_PARTS = 5 };
+enum { FEATURE_PARTS = 5, FEATURE_DEPTHS = 2 };
+
+/* The numbers of layers behind which the middle states are read; 0: none is. */
+void features_depths(int layers, int depths[FEATURE_DEPTHS]);
 
 size_t features_width(const struct model *model, enum features what);
 

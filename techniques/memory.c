@@ -16,8 +16,8 @@ enum { LEAST_HELD = 256 * 1024 };
 /* Rows whose logits exist at the same time (op_cross_entropy). */
 enum { LOGIT_ROWS = 32 };
 
-/* The largest micro-batch by means; that of a training is longer than the mean of all by about half
- * an example, unless each one is alone. */
+/* The largest micro-batch by means; that of a training is taken to be longer than the mean of all
+ * by half an example, unless each one is alone. */
 static struct micro_batch usual_micro_batch(const struct setting *setting, const struct workload *w,
                                             double prefix)
 {

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "techniques/features.h"
 #include "techniques/prompt.h"
 #include "techniques/technique.h"
 #include "tests/adapting.h"
@@ -216,6 +217,19 @@ static void check_parameter(struct adapted *adapted, int number, const json_t *e
     }
 }
 
+/* The tiny model is too shallow to tell the depths apart. */
+static void test_depths(void **state)
+{
+    (void)state;
+    static const int cases[][3] = {{1, 0, 0}, {2, 1, 1}, {3, 2, 2}, {5, 3, 4}, {30, 18, 24}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        int depths[FEATURE_DEPTHS];
+        features_depths(cases[c][0], depths);
+        assert_int_equal(depths[0], cases[c][1]);
+        assert_int_equal(depths[1], cases[c][2]);
+    }
+}
+
 /* The states it reads are those of transformers, and the regression is at its optimum. */
 static void test_probe(void **state)
 {
@@ -246,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_depths),
         cmocka_unit_test(test_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
