@@ -2,6 +2,8 @@
  *
  * advisor recommend: the main job, from a labelled file to a ranked recommendation.
  */
+#include <string.h>
+
 #include "advisor/allocate.h"
 #include "advisor/command.h"
 #include "advisor/evidence.h"
@@ -12,6 +14,7 @@
 #include "advisor/study.h"
 #include "advisor/study_file.h"
 #include "advisor/summary.h"
+#include "techniques/registry.h"
 
 /* Says what begins, or goes on. */
 static void announce(const struct study *study)
@@ -100,10 +103,8 @@ static enum status dry_run(const struct options *options, struct error *err)
     return status;
 }
 
-enum status recommend_run(const struct options *options, struct error *err)
+static enum status measure(const struct options *options, struct error *err)
 {
-    if (options->dry_run)
-        return dry_run(options, err);
     struct progress progress;
     struct study study;
     struct report report = {0};
@@ -117,5 +118,32 @@ enum status recommend_run(const struct options *options, struct error *err)
                               : save_on_the_way_out(&study, status, err);
     }
     study_close(&study);
+    return status;
+}
+
+/* What was asked for and, asked for or not, the baseline: it costs nothing, and without it nobody
+ * knows whether what is recommended beats always giving the most frequent answer. */
+static void include_baseline(struct options *options, struct arena *arena)
+{
+    size_t count = options->technique_count;
+    for (size_t i = 0; i < count; i++)
+        if (options->techniques[i] == &majority)
+            return;
+    const struct technique **techniques = arena_alloc(arena, (count + 1) * sizeof *techniques);
+    techniques[0] = &majority;
+    memcpy(techniques + 1, options->techniques, count * sizeof *techniques);
+    options->techniques = techniques;
+    options->technique_count = count + 1;
+}
+
+enum status recommend_run(const struct options *options, struct error *err)
+{
+    struct options all = *options;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    if (all.techniques)
+        include_baseline(&all, &arena);
+    enum status status = all.dry_run ? dry_run(&all, err) : measure(&all, err);
+    arena_release(&arena);
     return status;
 }

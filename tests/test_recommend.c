@@ -520,6 +520,24 @@ static void test_the_study_of_other_data(void **state)
     bench_leave(&bench);
 }
 
+/* What is recommended has to beat the most frequent answer, so that is measured unasked. */
+static void test_the_baseline_unasked(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct call call;
+    bench_enter(&bench);
+    bench_rows(bench.data, 80, 3, 3);
+    run_well(&call, &bench, "--techniques zero_shot --dry-run");
+    assert_non_null(strstr(text_string(&call.out), "majority "));
+    forget(&call);
+    run_well(&call, &bench, "--techniques zero_shot");
+    assert_non_null(strstr(text_string(&call.out), "majority "));
+    assert_non_null(strstr(text_string(&call.out), "most frequent answer"));
+    forget(&call);
+    bench_leave(&bench);
+}
+
 /* ---- Kinds of data -------------------------------------------------------------------------- */
 
 static void write_many_labels(const struct bench *bench, struct text *out)
@@ -749,6 +767,7 @@ int main(void)
         cmocka_unit_test(test_two_at_once),
         cmocka_unit_test(test_exit_statuses),
         cmocka_unit_test(test_the_study_of_other_data),
+        cmocka_unit_test(test_the_baseline_unasked),
         cmocka_unit_test(test_kinds_of_data),
         cmocka_unit_test(test_one_row_a_class),
         cmocka_unit_test(test_formats),
