@@ -6,13 +6,15 @@
 
 #include "model/chat.h"
 
-/* Streams decoded together, and streams that one task runs through. */
-enum { STREAMS_TOGETHER = 16, STREAMS_A_TASK = 32 };
+/* Streams decoded together: a step reads all weights once, whatever their number; 48 give 1.15
+ * times the tokens of 32 and 1.6 times those of 16. Streams that one task runs through, at most:
+ * enough that others take the places of those that end. */
+enum { STREAMS_TOGETHER = 48, STREAMS_A_TASK = 96 };
 
 struct generating {
     struct adapted *adapted;
     struct stream *streams;
-    size_t count;
+    size_t count, tasks;
     int longest;
     double temperature;
     const struct deadline *deadline;
@@ -32,9 +34,8 @@ static enum status decode_task(void *context, size_t task, int worker, struct er
                            .longest = g->longest,
                            .temperature = g->temperature,
                            .together = STREAMS_TOGETHER};
-    size_t first = task * STREAMS_A_TASK;
-    size_t n = g->count - first < STREAMS_A_TASK ? g->count - first : STREAMS_A_TASK;
-    return decode(&how, workspace, g->streams + first, (int)n, g->deadline, err);
+    size_t first = g->count * task / g->tasks, end = g->count * (task + 1) / g->tasks;
+    return decode(&how, workspace, g->streams + first, (int)(end - first), g->deadline, err);
 }
 
 /* The bytes between the white space at both ends, invalid UTF-8 replaced. */
@@ -73,18 +74,25 @@ struct stream generate_stream(const struct adapted *adapted, const struct sequen
                            .ids = arena_alloc(arena, (size_t)longest * sizeof(int32_t))};
 }
 
+/* Even shares, and an even number of them: as many on two processors as on one, so that the bytes
+ * are the same. */
+static size_t count_tasks(size_t streams)
+{
+    return streams < 2 ? streams : 2 * ((streams + 2 * STREAMS_A_TASK - 1) / (2 * STREAMS_A_TASK));
+}
+
 enum status generate_run(struct adapted *adapted, struct stream *streams, size_t count, int longest,
                          double temperature, const struct deadline *deadline, struct error *err)
 {
     struct generating g = {.adapted = adapted,
                            .streams = streams,
                            .count = count,
+                           .tasks = count_tasks(count),
                            .longest = longest,
                            .temperature = temperature,
                            .deadline = deadline};
     enum status status = adapted_warm(adapted, err);
-    size_t tasks = (count + STREAMS_A_TASK - 1) / STREAMS_A_TASK;
-    return status == OK ? pool_run(adapted->engine->pool, tasks, decode_task, &g, err) : status;
+    return status == OK ? pool_run(adapted->engine->pool, g.tasks, decode_task, &g, err) : status;
 }
 
 enum status generate_text(const struct adapted *adapted, const struct stream *stream,

@@ -23,7 +23,7 @@ enum {
     LONGEST = 64,
     SCORED = 64, /* at most; there are fewer */
     TRAINED = 48,
-    DECODED = 64,
+    DECODED = 96,
     MOST_LABELS = 16,
     ANSWER = 64 /* tokens that are decoded for each request, at most */
 };
