@@ -5,6 +5,7 @@
 
 #include "model/transformer.h"
 #include "model/weight.h"
+#include "techniques/generate.h"
 #include "techniques/trainer.h"
 
 enum {
@@ -46,7 +47,9 @@ static double tokens_of(const struct workload *w)
 static struct cost plain_cost(const struct workload *w)
 {
     double tokens = w->input_tokens + w->answer_tokens;
-    struct cost cost = {.shared_tokens = w->instruction_tokens, .request_tokens = tokens};
+    struct cost cost = {.shared_tokens = w->instruction_tokens,
+                        .request_tokens = tokens,
+                        .stream_tokens = w->labels ? 0 : tokens};
     /* Labels: the head is asked at the forks of their names, about one for each answer. */
     double scored = w->labels ? 1 : w->answer_tokens;
     cost.request_operations = forward(w->model, tokens, w->instruction_tokens, scored);
@@ -100,8 +103,11 @@ static void add_memory(const struct setting *setting, const struct workload *w,
     double weights = (double)w->model->n_parameters * site->weight_bits / 8;
     double trained = (double)e->cost.trainable_parameters;
     bool all = trained >= (double)w->model->n_parameters;
+    double streams = e->cost.stream_tokens;
+    double decoding = streams > 0 ? generate_bytes(w->model, streams) : 0;
     double answering = cache_bytes(w->model, e->cost.shared_tokens) +
-                       site->threads * scoring_bytes(w) + trained * (double)sizeof(real);
+                       site->threads * (scoring_bytes(w) + decoding) +
+                       trained * (double)sizeof(real);
     double own = fmax((double)e->cost.memory_bytes, answering);
     e->cost.memory_bytes = (size_t)own;
     e->memory_bytes = weights + own;

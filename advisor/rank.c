@@ -50,11 +50,6 @@ static enum status give_up(struct ranking *r, struct error *err)
 
 /* ---- Ordering ------------------------------------------------------------------------------- */
 
-static bool is_baseline(const struct candidate *c)
-{
-    return !strcmp(c->technique->family, "baseline");
-}
-
 /* The one to recommend, or NULL. */
 static const struct candidate *choose(struct ranking *r)
 {
@@ -66,7 +61,7 @@ static const struct candidate *choose(struct ranking *r)
             contenders[r->items[i].place] =
                 (struct contender){.metric = r->items[i].metric.value,
                                    .tokens = r->items[i].tokens,
-                                   .baseline = is_baseline(&r->items[i]),
+                                   .baseline = technique_is_baseline(r->items[i].technique),
                                    .stands = candidate_stands(&r->items[i]),
                                    .meets_target = r->items[i].meets_target};
     size_t chosen = choice_make(&r->choice);

@@ -28,7 +28,7 @@ say(struct reasons *reasons, const char *format, ...)
 static const struct candidate *baseline(const struct ranking *r)
 {
     for (size_t i = 0; i < r->count; i++)
-        if (!strcmp(r->items[i].technique->family, "baseline") && r->items[i].ranked)
+        if (technique_is_baseline(r->items[i].technique) && r->items[i].ranked)
             return &r->items[i];
     return NULL;
 }
@@ -59,7 +59,7 @@ static void say_ties(const struct ranking *r, const struct candidate *chosen,
     struct text names = {0};
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *c = &r->items[i];
-        if (c != chosen && candidate_stands(c) && strcmp(c->technique->family, "baseline") != 0 &&
+        if (c != chosen && candidate_stands(c) && !technique_is_baseline(c->technique) &&
             choice_tie(&r->choice, c->place, chosen->place))
             text_printf(&names, "%s%s", names.length ? ", " : "", c->technique->name);
     }
@@ -92,7 +92,7 @@ static const struct candidate *first_with(const struct ranking *r, enum standing
 {
     for (size_t i = 0; i < r->count; i++) {
         const struct candidate *c = &r->items[i];
-        if (strcmp(c->technique->family, "baseline") != 0 && c->status == status &&
+        if (!technique_is_baseline(c->technique) && c->status == status &&
             (c->best || !measured_too))
             return c;
     }

@@ -14,7 +14,6 @@
 #include "advisor/study.h"
 #include "advisor/study_file.h"
 #include "advisor/summary.h"
-#include "techniques/registry.h"
 
 /* Says what begins, or goes on. */
 static void announce(const struct study *study)
@@ -121,19 +120,28 @@ static enum status measure(const struct options *options, struct error *err)
     return status;
 }
 
-/* What was asked for and, asked for or not, the baseline: it costs nothing, and without it nobody
- * knows whether what is recommended beats always giving the most frequent answer. */
-static void include_baseline(struct options *options, struct arena *arena)
+static bool asks_for(const struct options *options, const struct technique *technique)
 {
-    size_t count = options->technique_count;
-    for (size_t i = 0; i < count; i++)
-        if (options->techniques[i] == &majority)
-            return;
-    const struct technique **techniques = arena_alloc(arena, (count + 1) * sizeof *techniques);
-    techniques[0] = &majority;
-    memcpy(techniques + 1, options->techniques, count * sizeof *techniques);
-    options->techniques = techniques;
-    options->technique_count = count + 1;
+    for (size_t i = 0; i < options->technique_count; i++)
+        if (options->techniques[i] == technique)
+            return true;
+    return false;
+}
+
+/* Baselines are added to what was asked for: they cost nothing, and without them nobody knows
+ * whether what is recommended beats always giving the most frequent answer. */
+static void include_baselines(struct options *options, struct arena *arena)
+{
+    const struct technique *technique;
+    size_t asked = options->technique_count, count = 0;
+    while (technique_at(count))
+        count++;
+    const struct technique **all = arena_alloc(arena, (asked + count) * sizeof *all);
+    memcpy(all, options->techniques, asked * sizeof *all);
+    for (size_t i = 0; (technique = technique_at(i)); i++)
+        if (technique_is_baseline(technique) && !asks_for(options, technique))
+            all[options->technique_count++] = technique;
+    options->techniques = all;
 }
 
 enum status recommend_run(const struct options *options, struct error *err)
@@ -142,7 +150,7 @@ enum status recommend_run(const struct options *options, struct error *err)
     struct arena arena;
     arena_init(&arena, NULL);
     if (all.techniques)
-        include_baseline(&all, &arena);
+        include_baselines(&all, &arena);
     enum status status = all.dry_run ? dry_run(&all, err) : measure(&all, err);
     arena_release(&arena);
     return status;

@@ -447,7 +447,8 @@ static void predict(const struct setting *setting, const struct workload *worklo
     cost->shared_tokens += longer_instruction(setting, workload->model);
     if (steps > 0)
         cost->shared_tokens += worked_expected(setting, workload, USUAL, each) * each;
-    cost->request_tokens = setting_number(setting, "samples") * (workload->input_tokens + chain);
+    cost->stream_tokens = workload->input_tokens + chain;
+    cost->request_tokens = setting_number(setting, "samples") * cost->stream_tokens;
     if (before > 0)
         cost->request_operations *= cost->request_tokens / before;
 }

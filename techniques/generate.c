@@ -74,6 +74,12 @@ struct stream generate_stream(const struct adapted *adapted, const struct sequen
                            .ids = arena_alloc(arena, (size_t)longest * sizeof(int32_t))};
 }
 
+double generate_bytes(const struct model *model, double tokens)
+{
+    double keys = 2.0 * model->n_layer * model->n_head_kv * model->head_dim;
+    return STREAMS_TOGETHER * (keys * tokens + model->n_vocab) * (double)sizeof(real);
+}
+
 /* Even shares, and an even number of them: as many on two processors as on one, so that the bytes
  * are the same. */
 static size_t count_tasks(size_t streams)

@@ -19,6 +19,10 @@ struct stream generate_stream(const struct adapted *adapted, const struct sequen
 enum status generate_run(struct adapted *adapted, struct stream *streams, size_t count, int longest,
                          double temperature, const struct deadline *deadline, struct error *err);
 
+/* Bytes that one worker holds for streams of `tokens` tokens, request and answer: the keys and
+ * values of as many as are decoded together, and their logits. */
+double generate_bytes(const struct model *model, double tokens);
+
 /* What a stream says, in `arena`: white space around it removed, invalid UTF-8 replaced. */
 enum status generate_text(const struct adapted *adapted, const struct stream *stream,
                           struct arena *arena, const char **text, struct error *err);

@@ -35,6 +35,11 @@ const struct technique *technique_find(const char *name)
     return NULL;
 }
 
+bool technique_is_baseline(const struct technique *technique)
+{
+    return !strcmp(technique->family, "baseline");
+}
+
 bool technique_learns(const struct technique *technique)
 {
     return technique->learning_rates || technique->fit;

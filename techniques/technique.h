@@ -64,6 +64,7 @@ struct cost {
     double shared_tokens;       /* of the prompt, computed once for all requests */
     double request_tokens;      /* new tokens per request, answer included */
     double request_operations;  /* per request, shared part excluded */
+    double stream_tokens;       /* of a request and its answer while it is decoded; 0: scored */
     double training_operations; /* per pass over one training example */
     double training_tokens;     /* per pass over one training example */
     double fit_operations;      /* of all that `fit` does beside reading the examples */
@@ -161,6 +162,9 @@ const struct technique *technique_find(const char *name);
 
 /* Whether it learns parameters from examples, by the common trainer or in its own way. */
 bool technique_learns(const struct technique *technique);
+
+/* Any technique has to beat it to be worth its cost. */
+bool technique_is_baseline(const struct technique *technique);
 
 /* How many learning rates there are to race; 0 when it does not train by steps. */
 size_t technique_rate_count(const struct technique *technique);
