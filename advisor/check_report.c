@@ -3,38 +3,16 @@
  * From the verdict of a check to its report: sentences, names, changed answers, costs.
  */
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "advisor/check.h"
 #include "base/clock.h"
+#include "base/sentences.h"
 #include "model/blas.h"
 #include "reports/human.h"
 
-enum { MOST_SENTENCES = 24, MOST_CHANGES = 8, MOST_NAMED = 4 };
-
-struct sentences {
-    struct arena *arena;
-    const char *items[MOST_SENTENCES];
-    size_t count;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-say(struct sentences *sentences, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (sentences->count < MOST_SENTENCES)
-        sentences->items[sentences->count++] = arena_vprintf(sentences->arena, format, args);
-    va_end(args);
-}
-
-static const char *const *keep(const struct sentences *sentences)
-{
-    size_t bytes = sentences->count * sizeof *sentences->items;
-    return memcpy(arena_alloc(sentences->arena, bytes + 1), sentences->items, bytes);
-}
+enum { MOST_CHANGES = 8, MOST_NAMED = 4 };
 
 /* ---- Why ------------------------------------------------------------------------------------- */
 
@@ -134,7 +112,7 @@ static void fill_reasons(struct check *c, struct guard_report *report)
         say_regression(c, &why);
     else
         say_inconclusive(c, &why);
-    report->reasons = keep(&why);
+    report->reasons = why.items;
     report->reason_count = why.count;
 }
 
@@ -201,7 +179,7 @@ static void fill_warnings(struct check *c, struct guard_report *report)
     warn_about_engine(c, &warnings);
     warn_about_examples(c, &warnings);
     warn_about_cost(report, &warnings);
-    report->warnings = keep(&warnings);
+    report->warnings = warnings.items;
     report->warning_count = warnings.count;
 }
 

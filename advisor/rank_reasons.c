@@ -2,28 +2,10 @@
 #include "advisor/rank_reasons.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "advisor/plan.h"
-
-enum { MOST_REASONS = 8 };
-
-struct reasons {
-    struct arena *arena;
-    const char **items;
-    size_t count;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-say(struct reasons *reasons, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (reasons->count < MOST_REASONS)
-        reasons->items[reasons->count++] = arena_vprintf(reasons->arena, format, args);
-    va_end(args);
-}
+#include "base/sentences.h"
 
 static const struct candidate *baseline(const struct ranking *r)
 {
@@ -34,7 +16,7 @@ static const struct candidate *baseline(const struct ranking *r)
 }
 
 static void say_target(const struct ranking *r, const struct candidate *chosen,
-                       struct reasons *reasons)
+                       struct sentences *reasons)
 {
     const struct options *options = r->study->options;
     const struct candidate *floor = baseline(r);
@@ -54,7 +36,7 @@ static void say_target(const struct ranking *r, const struct candidate *chosen,
 }
 
 static void say_ties(const struct ranking *r, const struct candidate *chosen,
-                     struct reasons *reasons)
+                     struct sentences *reasons)
 {
     struct text names = {0};
     for (size_t i = 0; i < r->count; i++) {
@@ -70,7 +52,7 @@ static void say_ties(const struct ranking *r, const struct candidate *chosen,
 }
 
 static void say_chosen(const struct ranking *r, const struct candidate *chosen,
-                       struct reasons *reasons)
+                       struct sentences *reasons)
 {
     const struct candidate *floor = baseline(r);
     const char *with = "";
@@ -99,7 +81,7 @@ static const struct candidate *first_with(const struct ranking *r, enum standing
     return NULL;
 }
 
-static void say_nothing_chosen(const struct ranking *r, struct reasons *reasons)
+static void say_nothing_chosen(const struct ranking *r, struct sentences *reasons)
 {
     const struct candidate *floor = baseline(r), *waiting = first_with(r, STANDING_NOT_RUN, false);
     bool limited = first_with(r, STANDING_EXCLUDED, true);
@@ -126,7 +108,7 @@ static void say_nothing_chosen(const struct ranking *r, struct reasons *reasons)
 
 /* When techniques had no turn: with which budget all of them would. It is at least what the note of
  * each of them asks for. */
-static enum status say_what_is_fair(struct ranking *r, struct reasons *reasons, struct error *err)
+static enum status say_what_is_fair(struct ranking *r, struct sentences *reasons, struct error *err)
 {
     struct measured fair;
     double least = 0;
@@ -137,7 +119,7 @@ static enum status say_what_is_fair(struct ranking *r, struct reasons *reasons, 
         waiting++;
         least = fmax(least, rank_budget(r, i));
     }
-    if (!waiting || !(r->study->seconds_per_answer > 0) || reasons->count == MOST_REASONS)
+    if (!waiting || !(r->study->seconds_per_answer > 0))
         return OK;
     enum status status = plan_fair_budget(r->study, study_cost(r->study), least, &fair, err);
     if (status != OK || !fair.known)
@@ -163,8 +145,7 @@ enum status rank_reasons(struct ranking *r, const struct candidate *chosen, stru
                          struct error *err)
 {
     struct arena *arena = &r->study->arena;
-    struct reasons reasons = {.arena = arena,
-                              .items = arena_alloc(arena, MOST_REASONS * sizeof(const char *))};
+    struct sentences reasons = {.arena = arena};
     report->technique = chosen ? chosen->technique->name : NULL;
     report->outcome = outcome_of(chosen);
     if (chosen)

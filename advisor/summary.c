@@ -1,78 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "advisor/summary.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "advisor/pace.h"
+#include "base/sentences.h"
 #include "model/transformer.h"
 
-enum { OWN_WARNINGS = 8 }; /* besides the notes of the data */
-
-struct warnings {
-    struct arena *arena;
-    const char **items;
-    size_t count;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-warn(struct warnings *warnings, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    warnings->items[warnings->count++] = arena_vprintf(warnings->arena, format, args);
-    va_end(args);
-}
-
 /* What the comparison stands on. */
-static void warn_about_sides(const struct study *study, struct warnings *warnings)
+static void warn_about_sides(const struct study *study, struct sentences *warnings)
 {
     size_t dev = study->evaluator.dev_count, test = study->evaluator.test_count;
     const struct split *split = &study->split;
     if (!dev)
         return;
     if (dev < split->dev_count || test < split->test_count)
-        warn(warnings,
-             "the budget was short when the study began, so only %zu of %zu development and %zu of "
-             "%zu test examples are answered; a larger --budget with --fresh uses more.",
-             dev, split->dev_count, test, split->test_count);
+        say(warnings,
+            "the budget was short when the study began, so only %zu of %zu development and %zu of "
+            "%zu test examples are answered; a larger --budget with --fresh uses more.",
+            dev, split->dev_count, test, split->test_count);
     size_t different = study_different_texts(study, dev);
     if (2 * different <= dev)
-        warn(warnings,
-             "the %zu development examples hold only %zu different texts; intervals and ties count "
-             "each copy as evidence, so they claim too much: leave the copies out.",
-             dev, different);
+        say(warnings,
+            "the %zu development examples hold only %zu different texts; intervals and ties count "
+            "each copy as evidence, so they claim too much: leave the copies out.",
+            dev, different);
     if (dev < 50)
-        warn(warnings, "only %zu development examples: weak evidence, the intervals say how weak.",
-             dev);
+        say(warnings, "only %zu development examples: weak evidence, the intervals say how weak.",
+            dev);
 }
 
-static void warn_about_data(const struct study *study, struct warnings *warnings)
+static void warn_about_data(const struct study *study, struct sentences *warnings)
 {
     const struct split_facts *facts = &study->split.facts;
     const struct dataset *data = &study->data;
     for (size_t i = 0; i < data->note_count; i++)
-        warn(warnings, "%s", data->notes[i]);
+        say(warnings, "%s", data->notes[i]);
     if (data->skipped_count)
-        warn(warnings, "%zu bad rows were skipped, the first on line %zu.", data->skipped_count,
-             data->skipped[0].line);
+        say(warnings, "%zu bad rows were skipped, the first on line %zu.", data->skipped_count,
+            data->skipped[0].line);
     if (facts->conflicting_targets.count)
-        warn(warnings,
-             "%zu texts occur with more than one answer, first on lines %zu and %zu: no model can "
-             "get both right.",
-             facts->conflicting_targets.count, facts->conflicting_targets.places[0].other,
-             facts->conflicting_targets.places[0].line);
+        say(warnings,
+            "%zu texts occur with more than one answer, first on lines %zu and %zu: no model can "
+            "get both right.",
+            facts->conflicting_targets.count, facts->conflicting_targets.places[0].other,
+            facts->conflicting_targets.places[0].line);
     if (facts->leakage.count + facts->near_leakage.count)
-        warn(warnings,
-             "%zu test examples are in the training data too (%zu of them nearly); the test "
-             "metric is too good by what they contribute.",
-             facts->leakage.count + facts->near_leakage.count, facts->near_leakage.count);
+        say(warnings,
+            "%zu test examples are in the training data too (%zu of them nearly); the test "
+            "metric is too good by what they contribute.",
+            facts->leakage.count + facts->near_leakage.count, facts->near_leakage.count);
     warn_about_sides(study, warnings);
     if (study->tokens_max > study->model->n_context / 2.0)
-        warn(warnings, "the longest input has %.0f tokens, over half of the model's context of %d.",
-             study->tokens_max, study->model->n_context);
+        say(warnings, "the longest input has %.0f tokens, over half of the model's context of %d.",
+            study->tokens_max, study->model->n_context);
 }
 
 static int compare_counts(const void *a, const void *b)
@@ -237,9 +220,7 @@ static const char *command_of(struct study *study)
 
 static void fill_warnings(struct study *study, struct report *report)
 {
-    size_t most = study->data.note_count + OWN_WARNINGS;
-    struct warnings warnings = {.arena = &study->arena,
-                                .items = arena_alloc(&study->arena, most * sizeof(const char *))};
+    struct sentences warnings = {.arena = &study->arena};
     warn_about_data(study, &warnings);
     report->warnings = warnings.items;
     report->warning_count = warnings.count;
