@@ -9,7 +9,7 @@
 #   make check-valgrind  the suites that are fast enough, under valgrind
 #   make fuzz       every fuzzer for FUZZ_SECONDS (default 30)
 #   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
-#   make bench      speed of the engine beside the sgemm peak of the same run; start, commands
+#   make bench      speed of the engine beside the sgemm peak of the same run; growth, start, commands
 #   make bench-peers  the engine beside llama.cpp and PyTorch, which it installs outside the tree
 #   make bench-decision  how good the advice is, by replaying recorded trials; takes seconds
 #   make bench-budgets  whether ten budgets from 20 s to 10 min are kept (32 minutes)
@@ -102,7 +102,11 @@ REPLAY := $(patsubst %,$(BUILD)/obj/tests/bench/%.o,recorded question replay fig
 $(BUILD)/bench/decision $(BUILD)/tests/test_replay: $(REPLAY)
 
 # What the programs that measure the engine share.
-$(BUILD)/bench/bench_engine $(BUILD)/bench/bench_peers: $(BUILD)/obj/tests/bench/rates.o
+$(BUILD)/bench/bench_engine $(BUILD)/bench/bench_peers $(BUILD)/bench/bench_growth: \
+	$(BUILD)/obj/tests/bench/rates.o
+$(BUILD)/bench/bench_start $(BUILD)/bench/bench_growth: $(BUILD)/obj/tests/bench/programs.o
+$(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c)): \
+	$(BUILD)/obj/tests/bench/goals.o
 
 # Programs that make what the scripts of tests/parity check; run by hand.
 $(BUILD)/parity/%: tests/parity/%.c $(BUILD)/libadvisor.a
@@ -170,9 +174,11 @@ suites: $(TESTS) $(BUILD)/advisor
 
 bench:
 	@scripts/setup.sh
-	@$(AGAIN) $(BUILD)/bench/bench_engine $(BUILD)/bench/bench_start $(BUILD)/advisor
+	@$(AGAIN) $(BUILD)/bench/bench_engine $(BUILD)/bench/bench_growth $(BUILD)/bench/bench_start \
+		$(BUILD)/advisor
 	@$(GET_MODEL)
 	@$(BUILD)/bench/bench_engine$(if $(MODEL), "$(MODEL)")
+	@$(BUILD)/bench/bench_growth $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
 	@$(BUILD)/bench/bench_start $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
 
 # Needs Python, and a C++ compiler for llama.cpp.

@@ -11,14 +11,9 @@
  * their processor time, which on a quiet machine is what one waits for, and so are the duplicates,
  * whose goal is a ratio. Medians of several runs.
  */
-#define _DEFAULT_SOURCE /* wait4 */
-#include <errno.h>
-#include <fcntl.h>
+#define _DEFAULT_SOURCE /* clock_gettime */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,37 +26,13 @@
 #include "model/gguf.h"
 #include "model/tokenizer.h"
 #include "model/transformer.h"
+#include "tests/bench/goals.h"
+#include "tests/bench/programs.h"
 #include "tests/default_model.h"
 
-enum { RUNS = 7, MOST_ARGUMENTS = 11, PATH = 256 };
+enum { RUNS = 7 };
 
 static const char small_model[] = "tests/parity/fixtures/tiny.gguf";
-
-static void must(enum status status, const struct error *err)
-{
-    if (status == OK)
-        return;
-    fprintf(stderr, "bench: %s\n", err->text);
-    exit((int)status);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double values[RUNS])
-{
-    qsort(values, RUNS, sizeof *values, compare);
-    return values[RUNS / 2];
-}
-
-static void figure(const char *name, double value, double goal)
-{
-    printf("%s %.3g <=%g %s\n", name, value, goal, value <= goal ? "met" : "missed");
-    fflush(stdout);
-}
 
 /* ---- A model -------------------------------------------------------------------------------- */
 
@@ -108,70 +79,22 @@ static void bench_model(const char *path, int threads)
         for (int part = 0; part < 3; part++)
             parts[part][i] = run[part];
     }
-    double all = median(processor), header = median(parts[0]), tokenizer = median(parts[1]),
-           hash = median(parts[2]);
+    double all = median(processor, RUNS), header = median(parts[0], RUNS),
+           tokenizer = median(parts[1], RUNS), hash = median(parts[2], RUNS);
     printf("# model: %.3f s of processor time on %d threads: header %.3f, tokenizer %.3f, hash "
            "%.3f, weights %.3f\n",
            all, threads, header, tokenizer, hash, all - header - tokenizer - hash);
-    figure("model_ready_seconds", median(seconds), 0.3);
+    goal_at_most("model_ready_seconds", median(seconds, RUNS), 0.3);
 }
 
 /* ---- Commands ------------------------------------------------------------------------------- */
 
-/* Rows of random words out of 3,000, with one of two labels. */
-static void write_rows(const char *path, size_t rows, size_t words)
+static double measure_command(const char *program, const struct command *command)
 {
-    struct random random = random_stream(1, "rows", rows);
-    FILE *file = fopen(path, "w");
-    if (file)
-        fprintf(file, "text,label\n");
-    for (size_t i = 0; file && i < rows; i++) {
-        for (size_t w = 0; w < words; w++)
-            fprintf(file, "w%zu ", random_below(&random, 3000));
-        fprintf(file, ",%s\n", random_below(&random, 2) ? "yes" : "no");
-    }
-    if (!file || fclose(file)) {
-        fprintf(stderr, "bench: %s: cannot write: %s\n", path, strerror(errno));
-        exit(FAILED);
-    }
-}
-
-/* Runs the program; its processor time in milliseconds, or -1 when it fails. */
-static double run_program(const char *const *arguments)
-{
-    struct rusage used;
-    int status;
-    pid_t process = fork();
-    if (process == 0) {
-        int nowhere = open("/dev/null", O_WRONLY);
-        if (nowhere >= 0 && dup2(nowhere, 1) >= 0)
-            execv(arguments[0], (char *const *)arguments);
-        _exit(98);
-    }
-    if (process < 0 || wait4(process, &status, 0, &used) != process || !WIFEXITED(status) ||
-        WEXITSTATUS(status) != 0)
-        return -1;
-    return 1e3 * (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-           1e-3 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
-}
-
-struct command {
-    const char *name;
-    const char *arguments[MOST_ARGUMENTS];
-};
-
-static double measure_command(const char *program, const struct command *command, size_t runs)
-{
-    const char *list[MOST_ARGUMENTS + 2] = {program};
     double times[RUNS];
-    for (int i = 0; i < MOST_ARGUMENTS; i++)
-        list[i + 1] = command->arguments[i];
-    for (size_t i = 0; i < runs; i++)
-        if ((times[i] = run_program(list)) < 0) {
-            fprintf(stderr, "bench: advisor %s failed\n", command->name);
-            exit(FAILED);
-        }
-    return runs == RUNS ? median(times) : times[0];
+    for (int i = 0; i < RUNS; i++)
+        times[i] = run_command(program, command).milliseconds;
+    return median(times, RUNS);
 }
 
 static void run_commands(const char *program, const char *few, const char *many, const char *study)
@@ -196,35 +119,25 @@ static void run_commands(const char *program, const char *few, const char *many,
         {"report_html", {"report", study, "--format=html"}},
         {"report_json", {"report", study, "--format=json"}},
     };
-    measure_command(program, &prepare, 1);
+    run_command(program, &prepare);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s_milliseconds", commands[i].name);
-        figure(name, measure_command(program, &commands[i], RUNS), 50);
+        goal_at_most(name, measure_command(program, &commands[i]), 50);
     }
-}
-
-static void remove_all(const char *folder)
-{
-    const char *const list[] = {"/bin/rm", "-rf", folder, NULL};
-    if (run_program(list) < 0)
-        fprintf(stderr, "bench: %s is left behind\n", folder);
 }
 
 static void bench_commands(const char *program)
 {
-    char folder[] = "/tmp/advisor-bench-XXXXXX", few[PATH], many[PATH], study[PATH];
-    if (!mkdtemp(folder) || setenv("XDG_DATA_HOME", folder, 1)) {
-        fprintf(stderr, "bench: no folder in /tmp: %s\n", strerror(errno));
-        exit(FAILED);
-    }
+    char folder[BENCH_PATH], few[BENCH_PATH + 16], many[BENCH_PATH + 16], study[BENCH_PATH + 16];
+    bench_folder(folder);
     snprintf(few, sizeof few, "%s/few.csv", folder);
     snprintf(many, sizeof many, "%s/many.csv", folder);
     snprintf(study, sizeof study, "%s/study.db", folder);
     write_rows(few, 60, 6);
     write_rows(many, 2000, 20);
     run_commands(program, few, many, study);
-    remove_all(folder);
+    bench_folder_remove(folder);
 }
 
 /* ---- Duplicates ----------------------------------------------------------------------------- */
@@ -241,7 +154,7 @@ static double duplicates_seconds(const char *const *texts, size_t count)
         times[i] = processor_seconds() - start;
         arena_release(&arena);
     }
-    return median(times);
+    return median(times, RUNS);
 }
 
 /* Four times as many rows may take six times as long: lists of candidates grow up to their limit,
@@ -263,7 +176,7 @@ static void bench_duplicates(void)
     double few = duplicates_seconds(texts, FEW), many = duplicates_seconds(texts, MANY);
     printf("# duplicates: %.3f s of processor time for %d rows of %d words, %.3f s for %d\n", few,
            FEW, WORDS, many, MANY);
-    figure("duplicates_100k_over_25k_rows", many / few, 6);
+    goal_at_most("duplicates_100k_over_25k_rows", many / few, 6);
     text_release(&text);
     arena_release(&arena);
 }

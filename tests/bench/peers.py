@@ -26,7 +26,7 @@ sides run the same; where they do not compute the same, the comparison ends with
   `examples` in its name compares how many examples are trained on, and so counts what that saves.
 - Memory of a LoRA trial: the peak of a process that did these steps and nothing else; the peer's
   from when its model is loaded, so that reading the file does not count, Advisor's from its start.
-- decoding: greedy answers of up to 64 tokens to 64 requests that come and go in one batch, beside
+- decoding: greedy answers of up to 64 tokens to 96 requests that come and go in one batch, beside
   one stream of llama.cpp in its fastest format. Reading the requests is not counted on either side;
   the figure that begins with `answers` counts it.
 """

@@ -10,14 +10,6 @@
 #include "base/clock.h"
 #include "tests/default_model.h"
 
-void must(enum status status, const struct error *err)
-{
-    if (status == OK)
-        return;
-    fprintf(stderr, "bench: %s\n", err->text);
-    exit((int)status);
-}
-
 void bench_open(struct bench *bench, const char *path, int threads)
 {
     struct error err;
@@ -101,16 +93,4 @@ struct measured bench_train(struct adapted *adapted, const struct material *mate
     struct error err;
     must(trainer_run(adapted, material, &hooks, NULL, &report, &err), &err);
     return (struct measured){(double)report.tokens, report.seconds};
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the programs that measure the engine share: a model with its threads, the embedded
- * demo:tickets, and how much work was done in how many seconds. A program that measures has nobody
- * to hand an error to: whatever fails prints its sentence and ends it.
+ * demo:tickets, and how much work was done in how many seconds.
  */
 #ifndef TESTS_BENCH_RATES_H
 #define TESTS_BENCH_RATES_H
@@ -11,6 +10,7 @@
 #include "techniques/generate.h"
 #include "techniques/labels.h"
 #include "techniques/trainer.h"
+#include "tests/bench/goals.h"
 
 struct bench {
     struct model *model;
@@ -28,9 +28,6 @@ struct rows {
 struct measured {
     double tokens, seconds;
 };
-
-/* Ends the program unless status is OK. */
-void must(enum status status, const struct error *err);
 
 /* `path` NULL or empty: the default model; `threads` 0: one for each core. Ends the program with
  * BAD_MODEL where there is no model. End with bench_close. */
@@ -51,7 +48,5 @@ struct measured bench_score(struct bench *bench, struct adapted *adapted, struct
  * micro-batch. `first_loss`, unless NULL, takes the loss of the first batch before training. */
 struct measured bench_train(struct adapted *adapted, const struct material *material,
                             double *first_loss);
-
-double median(double *values, size_t count); /* sorts them; count >= 1 */
 
 #endif
