@@ -8,6 +8,7 @@
 #define TESTS_PEFT_PARITY_H
 
 #include <math.h>
+#include <stdarg.h>
 
 #include "techniques/registry.h"
 #include "techniques/trainer.c"
@@ -89,16 +90,35 @@ static inline void set_parameters(struct adapted *adapted, const json_t *paramet
     }
 }
 
-static inline void check_near(const char *name, const char *what, size_t step, double found,
+/* One case under comparison, and where it differs first. */
+struct parity {
+    const char *name;
+    struct tolerance tolerance;
+    struct text difference; /* empty: nowhere yet */
+};
+
+static inline void __attribute__((format(printf, 2, 3)))
+differs(struct parity *p, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!p->difference.length)
+        text_printf(&p->difference, "%s: %s", p->name, text);
+}
+
+static inline void check_near(struct parity *p, const char *what, size_t step, double found,
                               double want, double tolerance)
 {
     if (!(fabs(found - want) <= tolerance * fabs(want)))
-        fail_msg("%s: %s of step %zu is %.12g, expected %.12g", name, what, step, found, want);
+        differs(p, "%s of step %zu is %.12g, expected %.12g", what, step, found, want);
 }
 
 /* Compares `gradient`, or every grad_step-th row of it, as one vector, and its norm. */
-static inline void check_gradient(const char *name, const struct parameter *item,
-                                  const real *gradient, const json_t *row, double tolerance)
+static inline void check_gradient(struct parity *p, const struct parameter *item,
+                                  const real *gradient, const json_t *row)
 {
     const json_t *step = json_object_get(row, "grad_step"), *expected = get(row, "grad");
     size_t cols = (size_t)item->cols, skip = step ? (size_t)json_integer_value(step) : 1;
@@ -112,61 +132,58 @@ static inline void check_gradient(const char *name, const struct parameter *item
         }
     assert_int_equal(json_array_size(expected), at);
     assert_true(size > 0);
-    if (!(sqrt(difference / size) <= tolerance))
-        fail_msg("%s: the gradient of %s differs by %g", name, item->name, sqrt(difference / size));
+    if (!(sqrt(difference / size) <= p->tolerance.gradient))
+        differs(p, "the gradient of %s differs by %g", item->name, sqrt(difference / size));
     double length = sqrt(sum_of_squares(gradient, cols * (size_t)item->rows));
-    check_near(name, item->name, 1, length, fixture_number(row, "grad_norm"), tolerance);
+    check_near(p, item->name, 1, length, fixture_number(row, "grad_norm"), p->tolerance.gradient);
 }
 
 /* Where they are known, the values behind the last step. */
-static inline void check_final(const char *name, const struct parameters *p,
-                               const json_t *parameters, double tolerance)
+static inline void check_final(struct parity *p, const struct parameters *parameters,
+                               const json_t *rows)
 {
-    for (int i = 0; i < p->n_items; i++) {
-        const struct parameter *item = &p->items[i];
-        const json_t *final = json_object_get(get(parameters, item->name), "final");
-        for (size_t v = 0; v < json_array_size(final); v++) {
-            double found = (double)p->values[item->offset + v];
-            double want = json_number_value(json_array_get(final, v));
-            if (!(fabs(found - want) <= tolerance * fabs(want)))
-                fail_msg("%s: %s ends at %.12g, expected %.12g", name, item->name, found, want);
-        }
+    for (int i = 0; i < parameters->n_items; i++) {
+        const struct parameter *item = &parameters->items[i];
+        const json_t *final = json_object_get(get(rows, item->name), "final");
+        for (size_t v = 0; v < json_array_size(final); v++)
+            check_near(p, item->name, 10, (double)parameters->values[item->offset + v],
+                       json_number_value(json_array_get(final, v)), p->tolerance.values);
     }
 }
 
 /* Ten steps of the trainer. */
-static inline void check_steps(struct training *t, struct sequence *batch, size_t count,
-                               double rate, const json_t *row, struct tolerance tolerance)
+static inline void check_steps(struct parity *p, struct training *t, struct sequence *batch,
+                               size_t count, double rate, const json_t *row)
 {
     const struct adapted *adapted = t->adapted;
-    const char *name = json_string_value(get(row, "name"));
+    const struct tolerance *tolerance = &p->tolerance;
     const json_t *losses = get(row, "losses"), *norms = get(row, "grad_norms");
     struct training_step step = {.rate = rate};
     struct error err;
     size_t rows = 0, steps = json_array_size(losses);
-    for (size_t s = 0; s <= steps; s++) {
+    for (size_t s = 0; s <= steps && !p->difference.length; s++) {
         if (run_step(t, batch, count, &step, &rows, &err) != OK)
             fail_msg("%s", err.text);
         const json_t *want = s < steps ? json_array_get(losses, s) : get(row, "final_loss");
-        check_near(name, "the loss", s + 1, step.loss, json_number_value(want),
-                   s ? tolerance.steps : tolerance.loss);
+        check_near(p, "the loss", s + 1, step.loss, json_number_value(want),
+                   s ? tolerance->steps : tolerance->loss);
         for (int i = 0; s == 0 && i < adapted->parameters.n_items; i++) {
             const struct parameter *item = &adapted->parameters.items[i];
-            check_gradient(name, item, t->gradient + item->offset,
-                           get(get(row, "parameters"), item->name), tolerance.gradient);
+            check_gradient(p, item, t->gradient + item->offset,
+                           get(get(row, "parameters"), item->name));
         }
         if (s < steps)
-            check_near(name, "the gradient norm", s + 1, step.grad_norm,
+            check_near(p, "the gradient norm", s + 1, step.grad_norm,
                        json_number_value(json_array_get(norms, s)),
-                       s ? tolerance.steps : tolerance.gradient);
+                       s ? tolerance->steps : tolerance->gradient);
         if (s == steps)
-            check_final(name, &adapted->parameters, get(row, "parameters"), tolerance.values);
+            check_final(p, &adapted->parameters, get(row, "parameters"));
         assert_int_equal(update(t, &step, NULL), OK);
     }
 }
 
-static inline void check_case(struct subject *s, const json_t *document, const json_t *row,
-                              struct tolerance tolerance)
+static inline void check_case(struct parity *p, struct subject *s, const json_t *document,
+                              const json_t *row)
 {
     const json_t *optimiser = get(document, "optimiser");
     const struct technique *technique = peft_technique(json_string_value(get(row, "technique")));
@@ -182,9 +199,20 @@ static inline void check_case(struct subject *s, const json_t *document, const j
     struct training t = {.adapted = adapted};
     arena_init(&t.arena, NULL);
     prepare(&t);
-    check_steps(&t, sequences, count, fixture_number(optimiser, "lr"), row, tolerance);
+    check_steps(p, &t, sequences, count, fixture_number(optimiser, "lr"), row);
     arena_release(&t.arena);
     adapted_release(adapted);
+}
+
+/* Where a case differs first, in `p->difference`, which the caller releases. */
+static inline void parity_run(struct parity *p, const char *model, const json_t *document,
+                              const json_t *row)
+{
+    struct subject s;
+    p->name = json_string_value(get(row, "name"));
+    subject_open_model(&s, model, data_two_labels, TASK_CLASSIFICATION, 2);
+    check_case(p, &s, document, row);
+    subject_close(&s);
 }
 
 static inline void check_parity_of(const char *model, const char *fixture, size_t count,
@@ -194,10 +222,10 @@ static inline void check_parity_of(const char *model, const char *fixture, size_
     const json_t *cases = get(document, "cases");
     assert_int_equal(json_array_size(cases), count);
     for (size_t i = 0; i < count; i++) {
-        struct subject s;
-        subject_open_model(&s, model, data_two_labels, TASK_CLASSIFICATION, 2);
-        check_case(&s, document, json_array_get(cases, i), tolerance);
-        subject_close(&s);
+        struct parity p = {.tolerance = tolerance};
+        parity_run(&p, model, document, json_array_get(cases, i));
+        if (p.difference.length)
+            fail_msg("%s", text_string(&p.difference));
     }
     json_decref(document);
 }

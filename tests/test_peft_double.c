@@ -16,10 +16,94 @@
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
+static const struct tolerance double_tolerance = {
+    .loss = 1e-9, .gradient = 1e-8, .steps = 1e-8, .values = 1e-8};
+
 static void test_parity(void **state)
 {
     (void)state;
-    check_parity((struct tolerance){.loss = 1e-9, .gradient = 1e-8, .steps = 1e-8, .values = 1e-8});
+    check_parity(double_tolerance);
+}
+
+/* ---- what is wrong must be found ---- */
+
+static const json_t *first_parameter(const json_t *row)
+{
+    return json_object_iter_value(json_object_iter((json_t *)get(row, "parameters")));
+}
+
+static void scale(const json_t *number, double factor)
+{
+    assert_int_equal(
+        json_real_set((json_t *)number, factor * json_number_value(number) + factor - 1), 0);
+}
+
+static void spoil_loss(const json_t *document, const json_t *row)
+{
+    (void)document;
+    scale(json_array_get(get(row, "losses"), 0), 1 + 1e-8);
+}
+
+static void spoil_later_loss(const json_t *document, const json_t *row)
+{
+    (void)document;
+    scale(json_array_get(get(row, "losses"), 9), 1 + 1e-7);
+}
+
+static void spoil_gradient(const json_t *document, const json_t *row)
+{
+    (void)document;
+    scale(json_array_get(get(first_parameter(row), "grad"), 0), 1.001);
+}
+
+static void spoil_rate(const json_t *document, const json_t *row)
+{
+    (void)row;
+    scale(get(get(document, "optimiser"), "lr"), 1 + 1e-6);
+}
+
+static void spoil_decay(const json_t *document, const json_t *row)
+{
+    (void)row;
+    scale(get(get(document, "optimiser"), "weight_decay"), 1.001);
+}
+
+/* Each case, with one number of the fixture changed by little. */
+static void check_spoilt(const char *model, const char *fixture,
+                         void (*spoil)(const json_t *, const json_t *), const char *expected)
+{
+    for (size_t i = 0;; i++) {
+        struct parity p = {.tolerance = double_tolerance};
+        json_t *document = fixture_json(fixture);
+        const json_t *row = json_array_get(get(document, "cases"), i);
+        if (!row) {
+            json_decref(document);
+            return;
+        }
+        spoil(document, row);
+        parity_run(&p, model, document, row);
+        if (!strstr(text_string(&p.difference), expected))
+            fail_msg("%s: \"%s\" is not found: %s", p.name, expected, text_string(&p.difference));
+        text_release(&p.difference);
+        json_decref(document);
+    }
+}
+
+static void test_wrong_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*spoil)(const json_t *document, const json_t *row);
+        const char *expected;
+    } rows[] = {{spoil_loss, "the loss of step 1 "},
+                {spoil_later_loss, "the loss of step 10 "},
+                {spoil_gradient, "the gradient of "},
+                {spoil_rate, " of step "},
+                {spoil_decay, " of step "}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        check_spoilt(tiny_llama, "peft_tiny.json", rows[i].spoil, rows[i].expected);
+        check_spoilt(tiny_qwen2, "peft_tiny_qwen2.json", rows[i].spoil, rows[i].expected);
+    }
 }
 
 /* One row for each form of each technique, with few virtual tokens: the tiny model's context is
@@ -650,7 +734,7 @@ int main(void)
         cmocka_unit_test(test_dora_of_zeros),  cmocka_unit_test(test_no_virtual_tokens),
         cmocka_unit_test(test_training),       cmocka_unit_test(test_weight_numbers),
         cmocka_unit_test(test_predict),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_relu_keeps_nan),
+        cmocka_unit_test(test_relu_keeps_nan), cmocka_unit_test(test_wrong_is_found),
     };
     return cmocka_run_group_tests_name("peft", tests, NULL, NULL);
 }
