@@ -6,6 +6,7 @@
 #ifndef TESTS_FILES_H
 #define TESTS_FILES_H
 
+#include <dirent.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -48,6 +49,18 @@ static inline int files_remove_one(const char *path, const struct stat *facts, i
 static inline void files_remove(const char *folder)
 {
     nftw(folder, files_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* How many files and folders a folder has, hidden ones aside. */
+static inline int files_count(const char *folder)
+{
+    int count = 0;
+    DIR *list = opendir(folder);
+    assert_non_null(list);
+    for (struct dirent *entry; (entry = readdir(list));)
+        count += entry->d_name[0] != '.';
+    closedir(list);
+    return count;
 }
 
 #endif

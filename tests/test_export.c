@@ -4,7 +4,6 @@
  * it; and what does not answer alike, or cannot be written, leaves nothing behind.
  */
 #define _GNU_SOURCE /* memmem */
-#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,18 +48,6 @@ static int leave(void **state)
     files_remove(bench->folder);
     free(bench);
     return 0;
-}
-
-/* How many entries the bench's folder has. */
-static int entries(const struct bench *bench)
-{
-    int count = 0;
-    DIR *list = opendir(bench->folder);
-    assert_non_null(list);
-    for (struct dirent *entry; (entry = readdir(list));)
-        count += entry->d_name[0] != '.';
-    closedir(list);
-    return count;
 }
 
 static void read_file(const char *folder, const char *name, struct text *out)
@@ -172,7 +159,7 @@ static void export_row(struct bench *bench, struct shop *shop, const struct row 
         fail_msg("%s as %s: %g", row->technique, format->name, agreement.largest);
     if (format->one_file)
         assert_int_equal(remove(file), 0);
-    assert_int_equal(entries(bench), 1);
+    assert_int_equal(files_count(bench->folder), 1);
 }
 
 static void export_in_every_format(struct bench *bench, const char *model, const struct row *row)
@@ -521,7 +508,7 @@ static void corruption_leaves_nothing(void **state)
             fail_msg("case %zu: status %d", i, (int)status);
         if (!strstr(err.text, c->damage.says) || !strstr(err.text, "nothing was kept"))
             fail_msg("case %zu: \"%s\" does not say \"%s\"", i, err.text, c->damage.says);
-        assert_int_equal(entries(bench), 0);
+        assert_int_equal(files_count(bench->folder), 0);
         shop_close(&shop);
     }
 }
@@ -555,7 +542,7 @@ static void other_answers_leave_nothing(void **state)
     shop.predictions[2].text = "something else";
     assert_int_equal(export_make(&request, &agreement, &err), FAILED);
     assert_non_null(strstr(err.text, "7 of 8 answers equal"));
-    assert_int_equal(entries(bench), 1); /* the earlier export */
+    assert_int_equal(files_count(bench->folder), 1); /* the earlier export */
     shop_close(&shop);
 }
 
@@ -575,7 +562,7 @@ static void folders_are_not_overwritten(void **state)
     assert_non_null(strstr(err.text, "--force"));
     request.replace = true;
     assert_int_equal(export_make(&request, &agreement, &err), OK);
-    assert_int_equal(entries(bench), 1);
+    assert_int_equal(files_count(bench->folder), 1);
 
     text_add(&stranger, "mine");
     write_file(bench->target, "notes.txt", &stranger);
@@ -595,7 +582,7 @@ static void folders_are_not_overwritten(void **state)
     snprintf(other, sizeof other, "%s/new///", bench->folder);
     request.folder = other;
     assert_int_equal(export_make(&request, &agreement, &err), OK);
-    assert_int_equal(entries(bench), 3); /* out, link, new */
+    assert_int_equal(files_count(bench->folder), 3); /* out, link, new */
     text_release(&stranger);
     shop_close(&shop);
 }

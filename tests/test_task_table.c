@@ -4,7 +4,6 @@
  * and a file of rows of many tasks is answered as each task answers alone.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,17 +57,6 @@ static int leave(void **state)
     return 0;
 }
 
-static int entries(const struct bench *bench)
-{
-    int count = 0;
-    DIR *list = opendir(bench->folder);
-    assert_non_null(list);
-    for (struct dirent *entry; (entry = readdir(list));)
-        count += entry->d_name[0] != '.';
-    closedir(list);
-    return count;
-}
-
 /* ---- Tasks ---------------------------------------------------------------------------------- */
 
 static const struct lesson {
@@ -111,7 +99,7 @@ static void export_all(const struct bench *bench)
         assert_true(agreement.largest < 1e-6);
         shop_close(&shop);
     }
-    assert_int_equal(entries(bench), 1);
+    assert_int_equal(files_count(bench->folder), 1);
 }
 
 static void holds_many_tasks_with_their_manifests(void **state)
@@ -170,7 +158,7 @@ static void replacing_needs_leave_and_touches_no_other(void **state)
                                       prompt_table_find(&after, lessons[i].name), before.width));
     assert_false(prompt_task_equal(prompt_table_find(&before, "opinion"),
                                    prompt_table_find(&after, "opinion"), before.width));
-    assert_int_equal(entries(bench), 1);
+    assert_int_equal(files_count(bench->folder), 1);
     prompt_table_release(&before);
     prompt_table_release(&after);
     text_release(&old);
@@ -219,7 +207,7 @@ static void damage_leaves_the_old_file(void **state)
         assert_int_equal(export_make(&request, &agreement, &err), FAILED);
         assert_non_null(
             strstr(err.text, sealed ? "differs from what was written" : "could not be read back"));
-        assert_int_equal(entries(bench), 1);
+        assert_int_equal(files_count(bench->folder), 1);
     }
     struct export_request request = shop_request(&shop, "prompt-table", bench->file);
     request.task = "new"; /* answers that are not those of the study */
@@ -230,7 +218,7 @@ static void damage_leaves_the_old_file(void **state)
     files_read(bench->file, &same);
     assert_int_equal(same.length, old.length);
     assert_memory_equal(same.bytes, old.bytes, old.length);
-    assert_int_equal(entries(bench), 1);
+    assert_int_equal(files_count(bench->folder), 1);
     text_release(&old);
     text_release(&same);
     shop_close(&shop);
@@ -323,7 +311,7 @@ static void two_at_once_lose_no_task(void **state)
     assert_int_equal(prompt_table_load(&table, bench->file, &err), OK);
     for (int i = 0; i < WRITERS; i++)
         assert_non_null(prompt_table_find(&table, lessons[i].name));
-    assert_int_equal(entries(bench), 1); /* no lock is left */
+    assert_int_equal(files_count(bench->folder), 1); /* no lock is left */
     prompt_table_release(&table);
 }
 
@@ -348,11 +336,11 @@ static void waiting_has_an_end(void **state)
     request.patience = 60;
     request.deadline = &over;
     assert_int_equal(export_make(&request, &agreement, &err), OUT_OF_TIME);
-    assert_int_equal(entries(bench), 1); /* the lock of the other one */
+    assert_int_equal(files_count(bench->folder), 1); /* the lock of the other one */
     lock_release(path, &lock);
-    assert_int_equal(entries(bench), 0);
+    assert_int_equal(files_count(bench->folder), 0);
     assert_int_equal(export_as(&shop, bench, "late", false, &agreement, &err), OK);
-    assert_int_equal(entries(bench), 1);
+    assert_int_equal(files_count(bench->folder), 1);
     shop_close(&shop);
 }
 
