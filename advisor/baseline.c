@@ -153,8 +153,9 @@ static void lay_out(json_t *object, const char *sum, struct text *out)
             text_add(out, ",\n");
             continue;
         }
+        text_add(out, "[");
         for (size_t i = 0; i < json_array_size(value); i++) {
-            text_add(out, i ? ",\n    " : "[\n    ");
+            text_add(out, i ? ",\n    " : "\n    ");
             add_value(out, json_array_get(value, i), 0);
         }
         text_add(out, "\n  ],\n");

@@ -128,7 +128,7 @@ static void fill_origin(struct blessing *b)
     baseline->examples = b->result.trial->key.examples;
     baseline->seed = study->record.seed;
     baseline->model_name = study->model->name;
-    baseline->model_path = b->options->model_given ? b->options->model : NULL;
+    baseline->model_path = study->options->model_given ? study->options->model : NULL;
     baseline->model_sha256 = study->model->sha256;
     baseline->data_path = study->data.path;
     baseline->data_sha256 = study->data.sha256;

@@ -64,6 +64,18 @@ static enum status check_data(const struct reopened *r, const char *path, struct
                      path, data, strerror(errno));
 }
 
+/* The model that was named, else that of the study where it still is, else the default one. */
+static void choose_model(struct reopened *r)
+{
+    json_t *facts = json_loads(r->record.model_facts, 0, NULL);
+    const char *path = json_string_value(json_object_get(facts, "path"));
+    if (!r->options.model_given && path && !access(path, R_OK)) {
+        r->options.model = arena_strdup(&r->arena, path);
+        r->options.model_given = true;
+    }
+    json_decref(facts);
+}
+
 static enum status restore_options(struct reopened *r, const struct options *options,
                                    const char *path, struct error *err)
 {
@@ -76,6 +88,7 @@ static enum status restore_options(struct reopened *r, const struct options *opt
     r->options.study = arena_strdup(&r->arena, path);
     r->options.fresh = false;
     r->options.reading = (struct dataset_options){0};
+    choose_model(r);
     enum status status = read_reading(r, err);
     return status == OK ? check_data(r, path, err) : error_prefix(err, "%s", path);
 }

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,6 +358,18 @@ enum status study_file_remember(struct study *study, const char *json, struct er
     return status == OK ? store_study_put(study->store, &study->record, err) : status;
 }
 
+/* Where the model was, unless it is the default one or has a name that JSON cannot hold. */
+static const char *model_facts(struct study *study)
+{
+    const struct options *options = study->options;
+    json_t *facts = options->model_given ? json_pack("{s:s}", "path", options->model) : NULL;
+    char *text = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
+    const char *copy = arena_strdup(&study->arena, text ? text : "{}");
+    free(text);
+    json_decref(facts);
+    return copy;
+}
+
 static void fill_record(struct study *study)
 {
     const struct options *options = study->options;
@@ -366,7 +379,7 @@ static void fill_record(struct study *study)
         .created_ms = study->record.created_ms,
         .model_name = study->model->name,
         .model_sha256 = study->model->sha256,
-        .model_facts = "{}",
+        .model_facts = model_facts(study),
         .data_path = study->data.path,
         .data_sha256 = study->data.sha256,
         .test_path = tested ? options->test_path : NULL,

@@ -14,6 +14,7 @@
 
 #include "advisor/baseline.h"
 #include "advisor/reading.h"
+#include "tests/json_schema.h"
 #include "tests/study_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -67,6 +68,22 @@ static void must_write(const struct baseline *baseline, struct text *out)
     struct error err = {0};
     if (baseline_write(baseline, out, &err) != OK)
         fail_msg("%s", err.text);
+}
+
+static void test_schema(void **state)
+{
+    (void)state;
+    static const char *const data[] = {"setting", "reading", NULL}, *const none[] = {NULL};
+    struct baseline whole = sample(), least = sample();
+    struct text text = {0};
+    must_write(&whole, &text);
+    schema_must_be_strict("baseline", text_string(&text), data, none);
+    least.test_path = least.test_sha256 = least.artifact_file = NULL;
+    least.label_count = least.answer_count = 0;
+    text_clear(&text);
+    must_write(&least, &text);
+    schema_must_accept("baseline", text_string(&text));
+    text_release(&text);
 }
 
 static enum status read_bytes(const struct bench *bench, const char *bytes, struct arena *arena,
@@ -385,10 +402,11 @@ static void test_reading(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_free_text),
-        cmocka_unit_test(test_cut_short),     cmocka_unit_test(test_any_byte),
-        cmocka_unit_test(test_wrong_content), cmocka_unit_test(test_no_file),
-        cmocka_unit_test(test_artifact),      cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_schema),    cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_free_text), cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_any_byte),  cmocka_unit_test(test_wrong_content),
+        cmocka_unit_test(test_no_file),   cmocka_unit_test(test_artifact),
+        cmocka_unit_test(test_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

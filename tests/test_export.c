@@ -22,6 +22,7 @@
 #include "tests/adapting.h"
 #include "tests/export_support.h"
 #include "tests/files.h"
+#include "tests/json_schema.h"
 
 #define TINY tiny_llama
 
@@ -387,6 +388,19 @@ static void manifests_tell_the_prompt(void **state)
     shop_close(&shop);
 }
 
+static void manifests_keep_to_their_schema(void **state)
+{
+    static const char *const data[] = {"setting", "files", NULL}, *const none[] = {NULL};
+    const struct bench *bench = *state;
+    struct shop shop;
+    struct text manifest = {0};
+    make_lora(&shop, "peft", bench->target);
+    read_file(bench->target, MANIFEST_FILE, &manifest);
+    schema_must_be_strict("manifest", text_string(&manifest), data, none);
+    text_release(&manifest);
+    shop_close(&shop);
+}
+
 /* ---- Planted corruption --------------------------------------------------------------------- */
 
 /* What a hook does to the folder between writing and proving. */
@@ -687,9 +701,9 @@ int main(void)
         TEST(every_technique_in_every_format), TEST(peft_rows_are_in_their_order),
         TEST(merged_biases_are_those_learned), TEST(gguf_adapters_have_the_scale),
         TEST(merged_models_keep_the_metadata), TEST(manifests_tell_the_prompt),
-        TEST(corruption_leaves_nothing),       TEST(other_answers_leave_nothing),
-        TEST(folders_are_not_overwritten),     TEST(another_model_is_refused),
-        TEST(damaged_manifests_are_refused),
+        TEST(manifests_keep_to_their_schema),  TEST(corruption_leaves_nothing),
+        TEST(other_answers_leave_nothing),     TEST(folders_are_not_overwritten),
+        TEST(another_model_is_refused),        TEST(damaged_manifests_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,26 @@ static void formats_and_paths(void **state)
     assert_int_equal(rename("moved.csv", "data.csv"), 0);
 }
 
+/* A study knows its model, as long as that is where it was; what is named on the command line goes
+ * first. */
+static void the_model_of_the_study(void **state)
+{
+    (void)state;
+    char words[3 * BENCH_PATH], model[2 * BENCH_PATH];
+    snprintf(model, sizeof model, "%s", getenv("ADVISOR_MODEL"));
+    snprintf(words, sizeof words,
+             "recommend data.csv --techniques zero_shot --budget 20s --study ./own.db --quiet "
+             "--no-progress -o report.txt --model %s",
+             model);
+    must(words);
+    unsetenv("ADVISOR_MODEL");
+    must("export ./own.db zero_shot -o own -q");
+    must("bless ./own.db zero_shot -o own.json -q");
+    must("check own.json -q");
+    refused(BAD_MODEL, "export ./own.db zero_shot -o third -q --model gone.gguf", "gone.gguf");
+    setenv("ADVISOR_MODEL", model, 1);
+}
+
 /* Two tasks in one table: by name, by a column, and what is refused. */
 static void prompt_tables(void **state)
 {
@@ -184,9 +204,8 @@ static void says_what_is_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exports_and_predicts),
-        cmocka_unit_test(formats_and_paths),
-        cmocka_unit_test(prompt_tables),
+        cmocka_unit_test(exports_and_predicts),   cmocka_unit_test(formats_and_paths),
+        cmocka_unit_test(the_model_of_the_study), cmocka_unit_test(prompt_tables),
         cmocka_unit_test(says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, make_study, remove_study);
