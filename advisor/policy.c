@@ -23,7 +23,7 @@ static const double once_share = 0.3, doubtful_share = 0.08;
 
 /* Points that an arm loses in the order of screening when seeing it through would take all the time
  * there is: what is dear has to promise more, the more so the less time there is. */
-static const double points_for_time = 7;
+static const double points_for_time = 5;
 
 size_t policy_first_rung(size_t examples)
 {

@@ -458,6 +458,7 @@ const struct technique chain_of_thought = {
     .family = "prompt",
     .summary = "the model reasons before it answers; several chains can vote",
     .needs = NEEDS_MODEL,
+    .prior = -6,
     .hyperparameters = hyperparameters,
     .check = check,
     .predict = predict,

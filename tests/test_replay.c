@@ -23,8 +23,8 @@ static const char task_heading[] =
     "task,kind,labels,input_tokens,input_tokens_max,answer_tokens,instruction_tokens,"
     "list_tokens,example_tokens,rationale_tokens,rationales,reasoning,noise_low,unseen_words,"
     "test_unseen_words\n";
-static const char tasks[] = "toy,classification,2,10,20,2,24,0,17,0,0,0,0,0.1,0.1\n"
-                            "next,classification,2,10,20,2,24,0,17,0,0,0,0,0.1,0.1\n";
+static const char tasks[] = "toy,classification,2,60,90,2,24,0,67,0,0,0,0,0.1,0.1\n"
+                            "next,classification,2,60,90,2,24,0,67,0,0,0,0,0.1,0.1\n";
 
 static const char heading[] =
     "task,technique,learning_rate,examples,seed,setting,dev,test,metric,dev_metric,test_metric,"
