@@ -80,13 +80,13 @@ static void grow_examples(struct bench *b, const char *path)
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
-/* A trial whose examples fill the context keeps to the memory it is given. */
-static void grow_training(const char *program, const char *path)
+/* A trial whose examples are long keeps to the memory it is given. */
+static void grow_training(const char *program, const char *model, const char *path)
 {
-    const struct command trial = {"trial",
-                                  {"trial", "lora", path, "--examples=4", "--set=num_epochs=1",
-                                   "--max-memory=2G", "--quiet"}};
-    write_rows(path, 16, 2048 / 4);
+    struct command trial = {"trial",
+                            {"trial", "lora", path, "--examples=8", "--set=num_epochs=1",
+                             "--max-memory=2G", "--quiet", model ? "--model" : NULL, model}};
+    write_rows(path, 20, 2048 / 5); /* five tokens a word */
     double bytes = run_command(program, &trial).bytes;
     goal_at_most("peak_gigabytes_of_2048_tokens_under_2G", bytes / (1024.0 * 1024 * 1024), 2);
 }
@@ -108,14 +108,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "Usage: bench_growth PROGRAM [MODEL [THREADS]]\n");
         return USAGE;
     }
+    const char *model = argc > 2 && *argv[2] ? argv[2] : NULL;
     bench_folder(folder);
     snprintf(path, sizeof path, "%s/rows.csv", folder);
-    bench_open(&b, argc > 2 ? argv[2] : NULL, argc > 3 ? atoi(argv[3]) : 0);
+    /* Commands first: a process counts the memory of the one it was forked from as its own. */
     grow_rows(argv[1], path);
+    grow_training(argv[1], model, path);
+    bench_open(&b, model, argc > 3 ? atoi(argv[3]) : 0);
     grow_tokens(&b);
     grow_examples(&b, path);
     bench_close(&b);
-    grow_training(argv[1], path);
     bench_folder_remove(folder);
     return 0;
 }

@@ -16,7 +16,7 @@ struct command {
 
 struct used {
     double milliseconds; /* of the processor */
-    double bytes;        /* peak memory */
+    double bytes;        /* peak memory, at least that of the process that starts it */
 };
 
 /* A folder of its own below /tmp, where the studies of the commands go too. */
