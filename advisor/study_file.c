@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "advisor/allocate.h"
 #include "advisor/reading.h"
 #include "base/lock.h"
+#include "reports/writer.h"
 
 /* ---- Which study it is ---------------------------------------------------------------------- */
 
@@ -361,12 +361,16 @@ enum status study_file_remember(struct study *study, const char *json, struct er
 /* Where the model was, unless it is the default one or has a name that JSON cannot hold. */
 static const char *model_facts(struct study *study)
 {
-    const struct options *options = study->options;
-    json_t *facts = options->model_given ? json_pack("{s:s}", "path", options->model) : NULL;
-    char *text = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
-    const char *copy = arena_strdup(&study->arena, text ? text : "{}");
-    free(text);
-    json_decref(facts);
+    const char *path = study->options->model;
+    struct text text = {0};
+    struct writer w = writer_begin(&text);
+    write_object(&w, NULL);
+    if (study->options->model_given && utf8_valid(path, strlen(path), NULL))
+        write_string(&w, "path", path);
+    write_object_end(&w);
+    writer_end(&w);
+    const char *copy = arena_strdup(&study->arena, text_string(&text));
+    text_release(&text);
     return copy;
 }
 
