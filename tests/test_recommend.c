@@ -529,10 +529,10 @@ static void test_the_baseline_unasked(void **state)
     bench_enter(&bench);
     bench_rows(bench.data, 80, 3, 3);
     run_well(&call, &bench, "--techniques zero_shot --dry-run");
-    assert_non_null(strstr(text_string(&call.out), "\"majority\""));
+    assert_non_null(strstr(text_string(&call.out), "\"technique\": \"majority\""));
     forget(&call);
     run_well(&call, &bench, "--techniques zero_shot");
-    assert_non_null(strstr(text_string(&call.out), "\"majority\""));
+    assert_non_null(strstr(text_string(&call.out), "\"technique\": \"majority\""));
     forget(&call);
     bench_leave(&bench);
 }
