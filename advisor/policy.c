@@ -516,7 +516,8 @@ bool policy_next(const struct policy_view *v, struct policy_action *action)
     top = straight && count_at(v, straight) ? straight : top;
     if (repeat(v, top, SEEDS, action) || bend(v, top, action))
         return true;
-    return vary_rates(v, top, 1, INFINITY, action) || use_rest(v, action) ||
-           vary_rates(v, first, v->arm_count, INFINITY, action) ||
+    bool alone = count_at(v, first) < 2; /* a second arm tells more than a second rate */
+    return (alone && use_rest(v, action)) || vary_rates(v, top, 1, INFINITY, action) ||
+           use_rest(v, action) || vary_rates(v, first, v->arm_count, INFINITY, action) ||
            repeat(v, top, SEEDS + 1, action);
 }

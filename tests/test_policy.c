@@ -516,6 +516,20 @@ static void test_the_rest_goes_by_prior(void **state)
     assert_true(ran > 0);
 }
 
+/* Where screening one arm took so long that nothing larger fits, a second one has its turn before
+ * the first one's other rates. */
+static void test_two_arms_before_two_rates(void **state)
+{
+    (void)state;
+    struct world w = {.examples = 320, .budget = 260};
+    add(&w, true, (struct truth){.top = 0.8, .slope = 1, .seconds_per_example = 0.4}, 30);
+    add(&w, true, (struct truth){.top = 0.9, .slope = 1, .seconds_per_example = 0.38}, 20);
+    run(&w);
+    assert_int_equal(w.trial_count, 2);
+    assert_int_equal(w.trials[0].arm, 0);
+    assert_int_equal(w.trials[1].arm, 1);
+}
+
 /* Where there is no larger size to climb to, nothing is kept for it. */
 static void test_one_size_is_screened(void **state)
 {
@@ -605,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_seeds_do_not_promote),
         cmocka_unit_test(test_slow_answers_wait),
         cmocka_unit_test(test_the_rest_goes_by_prior),
+        cmocka_unit_test(test_two_arms_before_two_rates),
         cmocka_unit_test(test_one_size_is_screened),
         cmocka_unit_test(test_few_examples),
         cmocka_unit_test(test_it_remembers_nothing),
