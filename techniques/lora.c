@@ -9,6 +9,11 @@
  * a trained magnitude m (1, out) is their length: y = (m / |W'|) (x W'^T). It starts as |W|. As in
  * section 4.3 there, and in PEFT, |W'| counts as a constant in the gradient. A bias is added to
  * that as it is.
+ *
+ * All linear projections are adapted unless asked otherwise, as in QLoRA (Dettmers et al. 2023,
+ * section 4), where that was needed to come near to training every weight; PEFT's own default is
+ * queries and values. Measured here with rank 8: 0.510 beside 0.303 on banking77 with 512 examples
+ * and 0.793 beside 0.657 on trec with 128, for 5 % more time and memory.
  */
 #include <math.h>
 #include <string.h>
@@ -39,7 +44,7 @@ static const struct hyperparameter hyperparameters[] = {
     {.name = "target_modules",
      .summary = "projections to adapt, by name with commas, or all-linear",
      .kind = VALUE_TEXT,
-     .fallback = "q_proj,v_proj"},
+     .fallback = "all-linear"},
     {.name = "use_rslora",
      .summary = "whether the update is scaled by lora_alpha / sqrt(r) instead",
      .kind = VALUE_CHOICE,
@@ -307,7 +312,7 @@ const struct technique lora = {
     .summary = "low-rank updates of the frozen projections",
     .needs = NEEDS_MODEL | NEEDS_GRADIENT,
     .minimum_examples = 8,
-    .prior = 19,
+    .prior = 25,
     .hyperparameters = hyperparameters,
     .learning_rates = "1e-3,3e-3,1e-2",
     .check = check,

@@ -445,12 +445,12 @@ static void test_no_time_to_test(void **state)
     end(&w);
 }
 
-/* Of what trains no answers: how many times the seconds of LoRA all weights are expected to take.
+/* Of what trains no answers: how many times the seconds of IA3 all weights are expected to take.
  */
-static double times_lora(struct study *study, const struct trials *trials, size_t examples)
+static double times_ia3(struct study *study, const struct trials *trials, size_t examples)
 {
     double seconds[2];
-    static const char *const names[] = {"lora", "full_finetune"};
+    static const char *const names[] = {"ia3", "full_finetune"};
     for (size_t i = 0; i < 2; i++) {
         struct setting setting = setting_default(technique_find(names[i]));
         struct pace pace = pace_of(study, setting.technique, trials);
@@ -467,14 +467,14 @@ static void test_all_weights_take_longer(void **state)
 {
     (void)state;
     struct work w;
-    begin(&w, 300, "--budget 60s --techniques lora,full_finetune");
+    begin(&w, 300, "--budget 60s --techniques ia3,full_finetune");
     struct study *study = &w.desk.study;
     struct trials none = {0}, one;
-    double few = times_lora(study, &none, 64), many = times_lora(study, &none, 300);
+    double few = times_ia3(study, &none, 64), many = times_ia3(study, &none, 300);
     assert_true(few > 1.05 * many && many > 1.3 && few < 3);
-    add_slow(&w, "lora", 64, 320);
+    add_slow(&w, "ia3", 64, 320);
     desk_must(trials_read(study, &study->arena, &one, &w.err), &w.err);
-    assert_float_equal(times_lora(study, &one, 64), few, 1e-6);
+    assert_float_equal(times_ia3(study, &one, 64), few, 1e-6);
     end(&w);
 }
 

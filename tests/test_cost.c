@@ -104,12 +104,16 @@ static void test_header(void **state)
 /* ---- Estimates --------------------------------------------------------------------------------
  */
 
-static struct estimate estimate(const struct model *model, const char *technique, size_t examples,
-                                double input, double answer, int batch)
+static struct estimate estimate_set(const struct model *model, const char *technique,
+                                    const char *assignment, size_t examples, double input,
+                                    double answer, int batch)
 {
     struct setting setting = setting_default(technique_find(technique));
     struct arena arena;
+    struct error err;
     arena_init(&arena, NULL);
+    if (assignment)
+        assert_int_equal(setting_set(&setting, assignment, &arena, &err), OK);
     if (batch)
         setting_set_number(&setting, "batch_size", batch, &arena);
     struct workload w = {.model = model,
@@ -124,12 +128,19 @@ static struct estimate estimate(const struct model *model, const char *technique
     return e;
 }
 
+static struct estimate estimate(const struct model *model, const char *technique, size_t examples,
+                                double input, double answer, int batch)
+{
+    return estimate_set(model, technique, NULL, examples, input, answer, batch);
+}
+
 /* PEFT says 4,194,304 for rank 8 on the queries and values of a Llama 7B. */
 static void test_published_parameters(void **state)
 {
     (void)state;
     struct model *m = sketch(6.738e9);
-    assert_int_equal(estimate(m, "lora", 100, 60, 3, 0).cost.trainable_parameters, 4194304);
+    struct estimate lora = estimate_set(m, "lora", "target_modules=q_proj,v_proj", 100, 60, 3, 0);
+    assert_int_equal(lora.cost.trainable_parameters, 4194304);
     struct estimate full = estimate(m, "full_finetune", 100, 60, 3, 0);
     assert_true(close_to((double)full.cost.trainable_parameters, 6.738e9, 0.001));
     assert_int_equal(estimate(m, "zero_shot", 100, 60, 3, 0).cost.trainable_parameters, 0);

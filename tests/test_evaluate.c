@@ -184,8 +184,10 @@ static void test_costs_are_measured(void **state)
     assert_true(r->latency_ms.known && r->latency_ms.value > 0);
     assert_true(r->tokens_per_second_train.value > 0 && r->tokens_per_second_forward.value > 0);
     assert_true(r->prequential_nll.known && r->nll.known);
-    /* r = 8 on q (32 to 32) and v (32 to 16) of two layers */
-    assert_int_equal((int)r->trainable_parameters.value, 2 * 8 * (32 + 32 + 32 + 16));
+    /* r = 8 on q and o (32 to 32), k and v (32 to 16), gate, up and down (32 to 64 and back) of two
+     * layers */
+    const int widths = 2 * (32 + 32) + 2 * (32 + 16) + 3 * (32 + 64);
+    assert_int_equal((int)r->trainable_parameters.value, 2 * 8 * widths);
     assert_true(r->artifact_bytes.value >= 4 * r->trainable_parameters.value);
     assert_int_equal(trial.training.steps, 4);
     double tokens = r->tokens_per_request.value; /* words, number and the marks of a turn */

@@ -471,7 +471,7 @@ static const struct corrupted corrupted[] = {
      "peft",
      {"adapter_config.json", 0, "\"r\": 8", "\"r\": 4", true, "r is not what lora"}},
     {"lora",
-     "",
+     "target_modules=q_proj,v_proj",
      "peft",
      {"adapter_model.safetensors", 0, "q_proj", "k_proj", true, "there is no tensor"}},
     {"lora", "", "gguf", {"adapter.gguf", 9, .patched = true, .says = "parameters"}},
