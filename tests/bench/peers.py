@@ -36,17 +36,13 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PARITY = HERE.parent / "parity"
-REQUIREMENTS = (HERE / "peers.txt", PARITY / "requirements.txt")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "advisor"
-VENV = Path(os.environ.get("PEERS_VENV") or CACHE / "peers")
+from workers import PARITY, PYTHON, Others, Worker, comment, figure, install, serve
+
 FILE = "the 4-bit file"
 FORMATS = ("Q8_0", "F16", "BF16", "F32")  # the same weights, beside it
 WAYS = ((1, 0), (1, 1), (8, 0), (8, 1))  # prompts in a batch; flash attention or not
@@ -55,15 +51,6 @@ STREAMS = 4  # requests that llama.cpp decodes, one after the other
 
 
 # ---- The peers, each in a process of its own ----------------------------------------------------
-
-
-def serve(answers):
-    """Answers each line of standard input, a command and its arguments, with a line of JSON."""
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints is not an answer
-    for line in sys.stdin:
-        command, *arguments = line.split()
-        print(json.dumps(answers[command](*arguments)), file=out, flush=True)
 
 
 class Llama:
@@ -245,87 +232,14 @@ def serve_peer(arguments):
 # ---- Both sides ---------------------------------------------------------------------------------
 
 
-class Worker:
-    """A process that answers each line with a line of JSON."""
-
-    def __init__(self, log, *command):
-        self.log = log
-        with log.open("a") as errors:
-            self.process = subprocess.Popen(
-                [str(word) for word in command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
-
-    def ask(self, *words):
-        try:
-            print(*words, file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # the missing answer says it
-        answer = self.process.stdout.readline()
-        if not answer:
-            last = self.log.read_text(errors="replace").splitlines()[-20:]
-            sys.exit("\n".join([*last, f"peers: no answer to {' '.join(map(str, words))}"]))
-        return json.loads(answer)
-
-    def forget_peak(self):
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
-
-    def peak(self):
-        """The most bytes the process has held since then."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
-
-
 def rate(answer):
     return answer["tokens"] / answer["seconds"]
-
-
-def comment(text):
-    print(f"# {text}", flush=True)
 
 
 def difference(ours, theirs):
     """The mean absolute difference of two tables."""
     pairs = [(a, b) for rows in zip(ours, theirs) for a, b in zip(*rows)]
     return statistics.mean(abs(a - b) for a, b in pairs)
-
-
-class Others:
-    """What part of the processors went to others than these workers meanwhile."""
-
-    def __init__(self, *workers):
-        self.workers = workers
-
-    def __enter__(self):
-        self.start = self.read()
-
-    def __exit__(self, *_):
-        busy, idle, own = (now - then for now, then in zip(self.read(), self.start))
-        share = max(busy - own, 0) / (busy + idle)
-        advice = "; too much for the figures that follow" if share > 0.05 else ""
-        comment(f"others took {100 * share:.0f} % of the processors{advice}")
-
-    def read(self):
-        """Ticks of all processors: busy, idle, and those of the workers."""
-        user, nice, system, idle, wait, *rest = map(
-            int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
-        )
-        own = 0
-        for worker in self.workers:
-            fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rsplit(")")[1].split()
-            own += int(fields[11]) + int(fields[12])
-        return user + nice + system + sum(rest), idle + wait, own
 
 
 class Comparison:
@@ -348,14 +262,6 @@ class Comparison:
         figure(self.name, self.ratio(), ">=", self.goal)
 
 
-def figure(name, value, sign, goal):
-    if goal is None:
-        print(f"{name} {value:.3g} - -", flush=True)
-        return
-    met = value >= goal if sign == ">=" else value <= goal
-    print(f"{name} {value:.3g} {sign}{goal:.3g} {'met' if met else 'missed'}", flush=True)
-
-
 class Bench:
     def __init__(self, arguments, folder):
         self.arguments, self.folder = arguments, folder
@@ -370,7 +276,7 @@ class Bench:
     def peer(self, kind, model=None, together=1, flash=0):
         return Worker(
             self.folder / "log",
-            *(VENV / "bin" / "python", Path(__file__).resolve(), "--serve", kind),
+            *(PYTHON, Path(__file__).resolve(), "--serve", kind),
             *("--model", model or self.arguments.model, "--texts", self.texts),
             *("--threads", self.arguments.threads, "--together", together, "--flash", flash),
         )
@@ -416,12 +322,13 @@ class Bench:
             ours.ask("score")
             first.ask("score", 8)
             second.ask("score", 8)
-            with Others(ours, first, second):
+            with Others(ours, first, second) as others:
                 for turn in range(2 * self.arguments.rounds):
                     peer, comparison = ((first, on_file), (second, on_fastest))[turn % 2]
                     mine, theirs = ours.ask("score"), peer.ask("score")
                     comparison.add(rate(mine), rate(theirs))
                     comparison.differences = difference(mine["answers"], theirs["answers"])
+            others.tell()
         for comparison in (on_file, on_fastest):
             comparison.print()
             comment(f"probabilities of the labels differ by {comparison.differences:.4f}, mean")
@@ -434,11 +341,12 @@ class Bench:
         with self.ours() as ours, self.peer(kind) as peer:
             peer.ask("ready")
             peer.forget_peak()
-            with Others(ours, peer):
+            with Others(ours, peer) as others:
                 for _ in range(self.arguments.rounds):
                     mine, theirs = ours.ask(kind), peer.ask("train")
                     speed.add(rate(mine), rate(theirs))
                     saved.add(*(side["examples"] / side["seconds"] for side in (mine, theirs)))
+            others.tell()
             peaks = ours.peak(), peer.peak()
         speed.print()
         saved.print()
@@ -454,13 +362,14 @@ class Bench:
         whole = Comparison("answers_over_llama_stream", decoding.theirs)
         with self.ours() as ours, self.llama(*fastest) as llama:
             llama.ask("stream", 16)
-            with Others(ours, llama):
+            with Others(ours, llama) as others:
                 for _ in range(self.arguments.rounds):
                     mine = ours.ask("decode")
                     theirs = llama.ask("stream", *map(len, mine["answers"][:STREAMS]))
                     decoding.add(rate(mine), rate(theirs))
                     both = (side["whole_tokens"] / side["whole_seconds"] for side in (mine, theirs))
                     whole.add(*both)
+            others.tell()
         decoding.print()
         whole.print()
         pairs = list(zip(mine["answers"], theirs["answers"]))
@@ -491,24 +400,6 @@ class Bench:
 def describe(key):
     name, (together, flash) = key
     return f"{name}, {together} at once{', flash' * flash}"
-
-
-def install():
-    """Makes the virtual environment unless it holds what is asked for."""
-    wanted = "".join(path.read_text() for path in REQUIREMENTS)
-    stamp = VENV / "installed.txt"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    say = f"peers: installing PyTorch, transformers, peft and llama.cpp into {VENV}"
-    print(f"{say}; llama.cpp is compiled, which takes minutes", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    subprocess.run(
-        [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS[0]],
-        stdout=sys.stderr,
-        check=True,
-        env={**os.environ, "CMAKE_ARGS": "-DGGML_NATIVE=ON"},
-    )
-    stamp.write_text(wanted)
 
 
 def parse_arguments():
