@@ -94,14 +94,14 @@ class LabelTrie:
                 self.children.setdefault(tuple(target[:length]), set()).add(token)
         self.forks = {p: sorted(c) for p, c in self.children.items() if len(c) > 1}
 
-    def best_label(self, log_probabilities):
-        """Index of the likeliest label, from {fork: {child: log probability}}."""
+    def label_scores(self, log_probabilities):
+        """Log probability of every label, from {fork: {child: log probability}}."""
 
         def score(target):
             prefixes = [(tuple(target[:i]), token) for i, token in enumerate(target)]
             return sum(log_probabilities[p][t] for p, t in prefixes if p in log_probabilities)
 
-        return max(range(len(self.targets)), key=lambda index: score(self.targets[index]))
+        return [score(target) for target in self.targets]
 
 
 def last_logits(model, rows):
@@ -115,18 +115,33 @@ def last_logits(model, rows):
 
 
 @torch.no_grad()
-def accuracy(model, prompts, answers, trie):
-    model.eval()
+def label_scores(logits_of, prompts, trie):
+    """Log probability of every label for each prompt; `logits_of` rows is as last_logits."""
     scores = [{} for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     for start in range(0, len(order), EVALUATION_BATCH):
         batch = order[start : start + EVALUATION_BATCH]
         for prefix, tokens in trie.forks.items():
-            logits = last_logits(model, [prompts[index] + list(prefix) for index in batch])
+            logits = logits_of([prompts[index] + list(prefix) for index in batch])
             for index, row in zip(batch, torch.log_softmax(logits[:, tokens], dim=-1).tolist()):
                 scores[index][prefix] = dict(zip(tokens, row))
-    right = sum(trie.best_label(score) == answer for score, answer in zip(scores, answers))
-    return right / len(prompts)
+    return [trie.label_scores(score) for score in scores]
+
+
+def likeliest(scores):
+    """Index of the best label of each prompt."""
+    return [max(range(len(row)), key=row.__getitem__) for row in scores]
+
+
+def predict(model, prompts, trie):
+    """Index of the label that the model answers to each prompt."""
+    model.eval()
+    return likeliest(label_scores(lambda rows: last_logits(model, rows), prompts, trie))
+
+
+def accuracy(model, prompts, answers, trie):
+    found = predict(model, prompts, trie)
+    return sum(one == answer for one, answer in zip(found, answers)) / len(prompts)
 
 
 def batch_loss(model, rows):
