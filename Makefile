@@ -11,6 +11,7 @@
 #   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
 #   make bench      speed of the engine beside the sgemm peak of the same run; growth, start, commands
 #   make bench-peers  the engine beside llama.cpp and PyTorch, which it installs outside the tree
+#   make bench-study  a study beside the same table by transformers and peft; DATA=CSV TEST=CSV ROWS=512
 #   make bench-decision  how good the advice is, by replaying recorded trials; takes seconds
 #   make bench-budgets  whether ten budgets from 20 s to 10 min are kept (32 minutes)
 #   make install    PREFIX (default /usr/local) and DESTDIR are respected; make uninstall
@@ -53,7 +54,7 @@ QUIETLY   = $(if $(V),,@echo "  $@";)
 
 .PHONY: all setup model demo demo-families test suites check check-all check-layers check-format check-scripts \
 	check-cppcheck check-asan check-valgrind visual fuzz fuzz-all bench bench-budgets bench-decision bench-peers \
-	install uninstall clean help FORCE
+	bench-study install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 all: $(BUILD)/advisor
 
@@ -188,6 +189,17 @@ bench-peers:
 	@$(GET_MODEL)
 	@tests/bench/peers.py $(BUILD)/bench/bench_peers \
 		--model "$(if $(MODEL),$(MODEL),$$(scripts/fetch-model.sh --path))"
+
+# Needs Python. Takes long; begun again, it goes on with what is missing in $(BUILD)/bench/study.
+# DATA and TEST are CSV files with text and label; ROWS and BUDGET are those of the study.
+bench-study:
+	@scripts/setup.sh
+	@$(AGAIN) $(BUILD)/advisor
+	@$(GET_MODEL)
+	@tests/bench/study.py $(BUILD)/advisor --folder $(BUILD)/bench/study \
+		--model "$(if $(MODEL),$(MODEL),$$(scripts/fetch-model.sh --path))" \
+		$(if $(DATA),--data "$(DATA)") $(if $(TEST),--test "$(TEST)") $(if $(ROWS),--rows $(ROWS)) \
+		$(if $(BUDGET),--budget $(BUDGET))
 
 bench-decision:
 	@scripts/setup.sh
