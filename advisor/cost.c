@@ -13,6 +13,16 @@ enum {
     TRAINED_BYTES = 16  /* of a trained value: itself, its gradient, two moments */
 };
 
+const struct way *way_at(size_t index)
+{
+    static const struct way ways[] = {
+        {false, WEIGHTS_EXPANDED, ""},
+        {true, WEIGHTS_EXPANDED, " with layers that are run again"},
+        {true, WEIGHTS_PACKED, " with weights that also stay packed"},
+    };
+    return index < sizeof ways / sizeof *ways ? &ways[index] : NULL;
+}
+
 /* ---- Operations -------------------------------------------------------------------------------
  */
 

@@ -17,10 +17,20 @@
 #include "evaluators/store.h"
 #include "techniques/technique.h"
 
+/* A way in which a trial can run. The results are the same bytes, only memory and time differ. */
+struct way {
+    bool recompute;
+    enum weight_form form;
+    const char *words; /* behind the bytes it takes */
+};
+
+/* The fastest way first; NULL behind the last. */
+const struct way *way_at(size_t index);
+
 /* Where a run takes place. */
 struct site_facts {
     int threads;                /* workers, each with a workspace of its own; >= 1 */
-    double weight_bits;         /* of a frozen weight in memory: 32 in this program */
+    double weight_bits;         /* of a frozen weight in memory */
     struct measured throughput; /* operations a second, if known */
 };
 

@@ -54,7 +54,8 @@ static const struct fact_row rows[FACTS] = {
     [FACT_PARAMETERS] = {"parameters", UNIT_COUNT, "parameters of the model"},
     [FACT_CONTEXT] = {"context", UNIT_COUNT, "tokens the model can read at once"},
     [FACT_BIAS_TERMS] = {"bias_terms", UNIT_FLAG, "the model has bias vectors"},
-    [FACT_WEIGHT_BITS] = {"weight_bits", UNIT_NUMBER, "bits of a frozen weight in memory"},
+    [FACT_WEIGHT_BITS] = {"weight_bits", UNIT_NUMBER,
+                          "bits of a frozen weight in memory, at least"},
     [FACT_MEMORY] = {"memory", UNIT_BYTES, "memory that may be used"},
     [FACT_CORES] = {"cores", UNIT_COUNT, "processor cores"},
     [FACT_THROUGHPUT] = {"throughput", UNIT_OPERATIONS, "floating-point operations a second"},
@@ -351,6 +352,40 @@ static void set_costs(struct facts *facts, const struct workload *workload,
     facts_set(facts, FACT_MEMORY_LEAST, e->memory_least);
 }
 
+/* Bits of a weight in a form. What a file has in fewer can stay so; a sketch has no file. */
+static double bits_of(const struct model *model, enum weight_form form, double least)
+{
+    double held = (double)model->form_bytes[form];
+    if (form == WEIGHTS_PACKED || (double)model->form_bytes[WEIGHTS_PACKED] >= held)
+        return least;
+    return fmax(least, 8 * held / (double)model->n_parameters);
+}
+
+/* In the first way that fits into the memory, else in the last. */
+static struct estimate estimate_within(const struct facts *facts, const struct setting *setting,
+                                       const struct workload *workload)
+{
+    const struct fact_value *throughput = &facts->values[FACT_THROUGHPUT];
+    double least = facts_number(facts, FACT_WEIGHT_BITS, 32);
+    struct site_facts site = {.threads = (int)facts_number(facts, FACT_CORES, 1),
+                              .weight_bits = least,
+                              .throughput = {throughput->known, throughput->number}};
+    double memory_least = estimate_cost(setting, workload, &site).memory_least;
+    struct workload here = *workload;
+    struct estimate e = {0};
+    const struct way *way;
+    for (size_t i = 0; (way = way_at(i)); i++) {
+        here.recompute = way->recompute;
+        here.form = way->form;
+        site.weight_bits = bits_of(workload->model, way->form, least);
+        e = estimate_cost(setting, &here, &site);
+        if (e.memory_bytes <= facts_number(facts, FACT_MEMORY, INFINITY))
+            break;
+    }
+    e.memory_least = memory_least;
+    return e;
+}
+
 void facts_of_technique(struct facts *facts, const struct technique *technique,
                         const struct workload *workload, struct estimate *estimate)
 {
@@ -361,10 +396,6 @@ void facts_of_technique(struct facts *facts, const struct technique *technique,
     if (!workload->model)
         return;
     struct setting setting = setting_default(technique);
-    struct fact_value throughput = facts->values[FACT_THROUGHPUT];
-    struct site_facts site = {.threads = (int)facts_number(facts, FACT_CORES, 1),
-                              .weight_bits = facts_number(facts, FACT_WEIGHT_BITS, 32),
-                              .throughput = {throughput.known, throughput.number}};
-    *estimate = estimate_cost(&setting, workload, &site);
+    *estimate = estimate_within(facts, &setting, workload);
     set_costs(facts, workload, estimate);
 }

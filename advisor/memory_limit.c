@@ -5,19 +5,6 @@
 #include "advisor/machine.h"
 #include "reports/human.h"
 
-/* The ways in which a trial can run, the fastest first. */
-static const struct way {
-    bool recompute;
-    enum weight_form form;
-    const char *words; /* behind the bytes it takes */
-} ways[] = {
-    {false, WEIGHTS_EXPANDED, ""},
-    {true, WEIGHTS_EXPANDED, " with layers that are run again"},
-    {true, WEIGHTS_PACKED, " with weights that also stay packed"},
-};
-
-enum { WAYS = sizeof ways / sizeof *ways };
-
 struct measured memory_limit(const struct options *options)
 {
     if (options->max_memory_bytes.known)
@@ -43,11 +30,12 @@ static const struct way *find_way(const struct study *study, const struct settin
                                   size_t examples)
 {
     double limit = study->memory_limit.value;
-    for (size_t i = 0; i < WAYS; i++)
+    const struct way *way;
+    for (size_t i = 0; (way = way_at(i)); i++)
         if (!study->memory_limit.known || !(setting->technique->needs & NEEDS_MODEL) ||
-            bytes_of(study, setting, examples, &ways[i]) <= limit)
-            return &ways[i];
-    return NULL;
+            bytes_of(study, setting, examples, way) <= limit)
+            break;
+    return way;
 }
 
 /* "takes 2.6G of memory, 2.4G with ..., of which the program takes 56M; --max-memory allows 1.0G"
@@ -55,15 +43,16 @@ static const struct way *find_way(const struct study *study, const struct settin
 static const char *arithmetic(struct study *study, const struct setting *setting, size_t examples)
 {
     struct text text = {0};
+    const struct way *way;
     double before = -1;
     text_add(&text, "takes ");
-    for (size_t i = 0; i < WAYS; i++) {
-        double bytes = bytes_of(study, setting, examples, &ways[i]);
+    for (size_t i = 0; (way = way_at(i)); i++) {
+        double bytes = bytes_of(study, setting, examples, way);
         if (before >= 0 && bytes >= before)
             continue;
         text_add(&text, before < 0 ? "" : ", ");
         human_bytes(&text, measured(bytes));
-        text_printf(&text, "%s%s", before < 0 ? " of memory" : "", ways[i].words);
+        text_printf(&text, "%s%s", before < 0 ? " of memory" : "", way->words);
         before = bytes;
     }
     text_add(&text, ", of which the program itself takes ");

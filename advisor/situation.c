@@ -11,8 +11,7 @@
 #include "techniques/prompt.h"
 
 enum {
-    OWN_BITS = 32,          /* of a weight in this program */
-    USUAL_BITS = 16,        /* elsewhere */
+    USUAL_BITS = 16,        /* of a weight, elsewhere */
     PROMPT_MARKS = 12,      /* tokens of a conversation's marks around an instruction */
     USUAL_INSTRUCTION = 30, /* tokens of an instruction nobody has written yet */
     LABEL_TOKENS = 4,       /* of a label in it */
@@ -140,6 +139,12 @@ static void sketch(struct situation *s, const struct options *options)
     s->model_name = "";
 }
 
+/* Of a weight that stays as the file has it. */
+static double least_bits(const struct model *model)
+{
+    return 8.0 * (double)model->form_bytes[WEIGHTS_PACKED] / (double)model->n_parameters;
+}
+
 static enum status take_model(struct situation *s, const struct options *options, struct error *err)
 {
     s->model_name = "";
@@ -156,7 +161,7 @@ static enum status take_model(struct situation *s, const struct options *options
     if (!s->model)
         return OK;
     facts_set(&s->facts, FACT_PARAMETERS, (double)s->model->n_parameters);
-    facts_set(&s->facts, FACT_WEIGHT_BITS, s->sketched ? USUAL_BITS : OWN_BITS);
+    facts_set(&s->facts, FACT_WEIGHT_BITS, s->sketched ? USUAL_BITS : least_bits(s->model));
     facts_set(&s->facts, FACT_BIAS_TERMS, model_bias_count(s->model) > 0);
     if (s->model->n_context)
         facts_set(&s->facts, FACT_CONTEXT, s->model->n_context);
@@ -276,7 +281,7 @@ enum status situation_of_study(const struct study *study, const struct data_prof
     facts_set(facts, FACT_PARAMETERS, (double)model->n_parameters);
     facts_set(facts, FACT_CONTEXT, model->n_context);
     facts_set(facts, FACT_BIAS_TERMS, model_bias_count(model) > 0);
-    facts_set(facts, FACT_WEIGHT_BITS, OWN_BITS);
+    facts_set(facts, FACT_WEIGHT_BITS, least_bits(model));
     take_wishes(facts, options);
     take_machine(facts, options);
     enum status status = take_facts(facts, options, err);

@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #include "advisor/cost.h"
+#include "advisor/facts.h"
 #include "advisor/memory_limit.h"
+#include "advisor/situation.h"
 #include "tests/packed_model.h"
 #include "tests/study_support.h"
 
@@ -117,12 +119,50 @@ static void test_no_limit(void **state)
     close_packed(&desk, &bench, path);
 }
 
+/* What a rule reads: memory in the first way that fits, and at least that of the file's weights.
+ * Without this a model that only fits packed would be refused before anything is tried. */
+static void test_facts(void **state)
+{
+    (void)state;
+    struct desk desk;
+    struct bench bench;
+    struct error err;
+    struct facts facts;
+    struct estimate estimate;
+    struct data_profile profile = {0};
+    char path[PACKED_PATH];
+    open_packed(&desk, &bench, path, "--max-memory 4G");
+    struct study *study = &desk.study;
+    const struct technique *lora = technique_find("lora");
+    const struct workload workload = study_workload(study, 40);
+    double packed = (double)study->model->form_bytes[WEIGHTS_PACKED];
+    desk_must(situation_of_study(study, &profile, &facts, &err), &err);
+    double parameters = (double)study->model->n_parameters;
+    double bits = facts_number(&facts, FACT_WEIGHT_BITS, 0);
+    assert_true(bits > 4 && bits < 32 && fabs(bits - 8 * packed / parameters) < 1e-9);
+    double before = INFINITY;
+    for (size_t way = 0; way_at(way); way++) {
+        facts_set(&facts, FACT_MEMORY, way ? before - 1 : 1e12);
+        facts_of_technique(&facts, lora, &workload, &estimate);
+        double trained = (double)estimate.cost.trainable_parameters;
+        assert_true(estimate.memory_bytes < before);
+        assert_true(fabs(estimate.memory_least - packed - 16 * trained) < 1);
+        assert_true(fabs(facts_number(&facts, FACT_MEMORY_NEEDED, 0) - estimate.memory_bytes) < 1);
+        before = estimate.memory_bytes;
+    }
+    facts_set(&facts, FACT_MEMORY, 1); /* nothing fits: what the last way takes */
+    facts_of_technique(&facts, lora, &workload, &estimate);
+    assert_true(fabs(estimate.memory_bytes - before) < 1);
+    close_packed(&desk, &bench, path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_ways),
         cmocka_unit_test(test_no_limit),
+        cmocka_unit_test(test_facts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
