@@ -6,7 +6,6 @@
  * The program is $ADVISOR, else build/advisor; without it the tests are skipped.
  */
 #define _XOPEN_SOURCE 700
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -251,17 +250,6 @@ static void check_samples(const struct set *set, const char *side, size_t expect
     text_release(&samples);
 }
 
-static size_t count_files(const char *folder)
-{
-    size_t count = 0;
-    DIR *open = opendir(folder);
-    assert_non_null(open);
-    for (struct dirent *entry; (entry = readdir(open));)
-        count += entry->d_name[0] != '.';
-    closedir(open);
-    return count;
-}
-
 static void test_lm_eval_files(void **state)
 {
     (void)state;
@@ -272,13 +260,13 @@ static void test_lm_eval_files(void **state)
     struct call call = run_well(&set.bench, words);
     assert_int_equal(call.out.length, 0);
     snprintf(path, sizeof path, "%s/lm", set.bench.folder);
-    assert_int_equal(count_files(path), 12);
+    assert_int_equal(files_count(path), 12);
     check_samples(&set, "dev", MADE_DEV);
     check_samples(&set, "test", MADE_TEST);
     forget(&call);
     call = run_well(&set.bench, words); /* again, into the same folder */
     snprintf(path, sizeof path, "%s/lm/lora", set.bench.folder);
-    assert_int_equal(count_files(path), 3);
+    assert_int_equal(files_count(path), 3);
     forget(&call);
     snprintf(words, sizeof words, "report made --format lm-eval -o %s", set.file);
     refused(&set.bench, words, USAGE, "this format writes a folder");
@@ -299,8 +287,8 @@ static void test_lm_eval_stays_in_its_folder(void **state)
     snprintf(words, sizeof words, "report made --format lm-eval -o %s/lm", set.bench.folder);
     struct call call = run_well(&set.bench, words);
     snprintf(path, sizeof path, "%s/lm", set.bench.folder);
-    assert_int_equal(count_files(path), 12);
-    assert_int_equal(count_files(set.bench.folder), 4); /* lm, advisor, stdout, stderr */
+    assert_int_equal(files_count(path), 12);
+    assert_int_equal(files_count(set.bench.folder), 4); /* lm, advisor, stdout, stderr */
     forget(&call);
     leave(&set);
 }
