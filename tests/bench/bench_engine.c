@@ -73,6 +73,12 @@ static double gemm_rate(struct engine *engine)
            (clock_seconds() - start);
 }
 
+static void first_rows(size_t *at, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        at[i] = i;
+}
+
 static double rate(struct measured measured)
 {
     return measured.tokens / measured.seconds;
@@ -95,8 +101,7 @@ enum { WORKS = sizeof works / sizeof *works };
 static double work_rate(struct bench *b, const struct work *work, struct adapted *adapted)
 {
     size_t at[SCORED];
-    for (size_t i = 0; i < SCORED; i++)
-        at[i] = i;
+    first_rows(at, SCORED);
     const struct material material = {.data = &b->data, .rows = at, .count = TRAINED};
     return rate(work->passes > 1 ? bench_train(adapted, &material, NULL)
                                  : bench_score(b, adapted, (struct rows){at, SCORED}, NULL));
@@ -105,8 +110,7 @@ static double work_rate(struct bench *b, const struct work *work, struct adapted
 static struct adapted *work_adapt(struct bench *b, const struct work *work)
 {
     size_t at[TRAINED];
-    for (size_t i = 0; i < TRAINED; i++)
-        at[i] = i;
+    first_rows(at, TRAINED);
     return bench_adapt(b, work->technique, NULL, (struct rows){at, TRAINED});
 }
 
@@ -219,8 +223,7 @@ static void write_labels(const struct dataset *from, size_t labels, struct datas
 static double labels_seconds(struct bench *b, struct adapted *adapted)
 {
     size_t at[SCORED];
-    for (size_t i = 0; i < SCORED; i++)
-        at[i] = i;
+    first_rows(at, SCORED);
     return bench_score(b, adapted, (struct rows){at, SCORED}, NULL).seconds;
 }
 
@@ -288,8 +291,7 @@ static void bench_prefix(struct bench *b)
     struct scores shared, alone;
     struct error err;
     double gains[PREFIX_ROUNDS];
-    for (size_t i = 0; i < REQUESTS + TRAINED; i++)
-        at[i] = i;
+    first_rows(at, REQUESTS + TRAINED);
     struct adapted *adapted = few_shot(b, (struct rows){at + REQUESTS, TRAINED});
     struct tokens prefix = adapted->prefix;
     const struct retrieved all = {.ids = prefix.ids, .count = (int)prefix.count};
