@@ -9,7 +9,7 @@
 #   make check-valgrind  the suites that are fast enough, under valgrind
 #   make fuzz       every fuzzer for FUZZ_SECONDS (default 30)
 #   make visual     the HTML report in headless Chromium: console, overlaps, contrast, screenshots
-#   make bench      speed of the engine beside the sgemm peak of the same run; growth, start, commands
+#   make bench      speed of the engine beside the sgemm peak of the same run; growth, memory, start
 #   make bench-peers  the engine beside llama.cpp and PyTorch, which it installs outside the tree
 #   make bench-study  a study beside the same table by transformers and peft; DATA=CSV TEST=CSV ROWS=512
 #   make bench-decision  how good the advice is, by replaying recorded trials; takes seconds
@@ -105,7 +105,8 @@ $(BUILD)/bench/decision $(BUILD)/tests/test_replay: $(REPLAY)
 # What the programs that measure the engine share.
 $(BUILD)/bench/bench_engine $(BUILD)/bench/bench_peers $(BUILD)/bench/bench_growth: \
 	$(BUILD)/obj/tests/bench/rates.o
-$(BUILD)/bench/bench_start $(BUILD)/bench/bench_growth: $(BUILD)/obj/tests/bench/programs.o
+$(patsubst %,$(BUILD)/bench/bench_%,start growth billion): $(BUILD)/obj/tests/bench/programs.o
+$(BUILD)/bench/bench_growth $(BUILD)/bench/bench_billion: $(BUILD)/obj/tests/bench/made_model.o
 $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c)): \
 	$(BUILD)/obj/tests/bench/goals.o
 
@@ -175,11 +176,11 @@ suites: $(TESTS) $(BUILD)/advisor
 
 bench:
 	@scripts/setup.sh
-	@$(AGAIN) $(BUILD)/bench/bench_engine $(BUILD)/bench/bench_growth $(BUILD)/bench/bench_start \
-		$(BUILD)/advisor
+	@$(AGAIN) $(patsubst %,$(BUILD)/bench/bench_%,engine growth billion start) $(BUILD)/advisor
 	@$(GET_MODEL)
 	@$(BUILD)/bench/bench_engine$(if $(MODEL), "$(MODEL)")
 	@$(BUILD)/bench/bench_growth $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
+	@$(BUILD)/bench/bench_billion $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
 	@$(BUILD)/bench/bench_start $(BUILD)/advisor$(if $(MODEL), "$(MODEL)")
 
 # Needs Python, and a C++ compiler for llama.cpp.

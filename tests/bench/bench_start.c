@@ -11,10 +11,9 @@
  * their processor time, which on a quiet machine is what one waits for, and so are the duplicates,
  * whose goal is a ratio. Medians of several runs.
  */
-#define _DEFAULT_SOURCE /* clock_gettime */
+#define _DEFAULT_SOURCE /* sysconf */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,13 +34,6 @@ enum { RUNS = 7 };
 static const char small_model[] = "tests/parity/fixtures/tiny.gguf";
 
 /* ---- A model -------------------------------------------------------------------------------- */
-
-static double processor_seconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* Parts of the work one after the other: the header, the tokenizer, the hash of the file. */
 static void measure_parts(const char *path, double parts[3])
@@ -137,7 +129,6 @@ static void bench_commands(const char *program)
     write_rows(few, 60, 6);
     write_rows(many, 2000, 20);
     run_commands(program, few, many, study);
-    bench_folder_remove(folder);
 }
 
 /* ---- Duplicates ----------------------------------------------------------------------------- */

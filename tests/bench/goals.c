@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE /* clock_gettime */
 #include "tests/bench/goals.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static void print(const char *figure, double value, const char *relation, double goal, bool met)
 {
@@ -19,6 +21,13 @@ void goal_at_least(const char *figure, double value, double goal)
 void goal_at_most(const char *figure, double value, double goal)
 {
     print(figure, value, "<=", goal, value <= goal);
+}
+
+double processor_seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 static int compare(const void *a, const void *b)

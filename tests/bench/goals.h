@@ -13,6 +13,10 @@
 void goal_at_least(const char *figure, double value, double goal);
 void goal_at_most(const char *figure, double value, double goal);
 
+/* Of the processor, all threads of this process together: what time there is beside others is not
+ * in it. */
+double processor_seconds(void);
+
 double median(double *values, size_t count); /* sorts them; count >= 1 */
 
 /* Ends the program unless status is OK. */

@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/random.h"
 
+static const char data_home[] = "XDG_DATA_HOME", folder_start[] = "/tmp/advisor-bench-";
+
 static int run_program(const char *const *arguments, struct rusage *used)
 {
     int status;
@@ -29,14 +31,16 @@ static int run_program(const char *const *arguments, struct rusage *used)
     return WEXITSTATUS(status);
 }
 
-struct used run_command(const char *program, const struct command *command)
+static struct used run(const char *program, const struct command *command, int expected)
 {
     const char *list[MOST_ARGUMENTS + 2] = {program};
     struct rusage used;
     for (int i = 0; i < MOST_ARGUMENTS; i++)
         list[i + 1] = command->arguments[i];
-    if (run_program(list, &used) != 0) {
-        fprintf(stderr, "bench: advisor %s failed\n", command->name);
+    int status = run_program(list, &used);
+    if (status != expected) {
+        fprintf(stderr, "bench: advisor %s ended with %d; expected %d\n", command->name, status,
+                expected);
         exit(FAILED);
     }
     return (struct used){1e3 * (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
@@ -44,21 +48,35 @@ struct used run_command(const char *program, const struct command *command)
                          1024 * (double)used.ru_maxrss};
 }
 
-void bench_folder(char folder[BENCH_PATH])
+struct used run_command(const char *program, const struct command *command)
 {
-    snprintf(folder, BENCH_PATH, "/tmp/advisor-bench-XXXXXX");
-    if (!mkdtemp(folder) || setenv("XDG_DATA_HOME", folder, 1)) {
-        fprintf(stderr, "bench: no folder in /tmp: %s\n", strerror(errno));
-        exit(FAILED);
-    }
+    return run(program, command, OK);
 }
 
-void bench_folder_remove(const char *folder)
+struct used run_refused(const char *program, const struct command *command)
 {
+    return run(program, command, USAGE);
+}
+
+/* The folder is where the environment says that studies go. */
+static void remove_folder(void)
+{
+    const char *folder = getenv(data_home);
     const char *const list[] = {"/bin/rm", "-rf", folder, NULL};
     struct rusage used;
+    if (!folder || strncmp(folder, folder_start, strlen(folder_start)) != 0)
+        return;
     if (run_program(list, &used) != 0)
         fprintf(stderr, "bench: %s is left behind\n", folder);
+}
+
+void bench_folder(char folder[BENCH_PATH])
+{
+    snprintf(folder, BENCH_PATH, "%sXXXXXX", folder_start);
+    if (mkdtemp(folder) && !setenv(data_home, folder, 1) && !atexit(remove_folder))
+        return;
+    fprintf(stderr, "bench: no folder in /tmp: %s\n", strerror(errno));
+    exit(FAILED);
 }
 
 void write_rows(const char *path, size_t rows, size_t words)

@@ -19,12 +19,15 @@ struct used {
     double bytes;        /* peak memory, at least that of the process that starts it */
 };
 
-/* A folder of its own below /tmp, where the studies of the commands go too. */
+/* A folder of its own below /tmp, where the studies of the commands go too; removed when the
+ * program ends, once. */
 void bench_folder(char folder[BENCH_PATH]);
-void bench_folder_remove(const char *folder);
 
-/* Its output goes nowhere. Ends the bench when the command fails. */
+/* Its output goes nowhere. Ends the bench when the command does not end with 0. */
 struct used run_command(const char *program, const struct command *command);
+
+/* The same for one that has to be refused, with USAGE. */
+struct used run_refused(const char *program, const struct command *command);
 
 /* A table of random words out of 3,000, with one of two labels. */
 void write_rows(const char *path, size_t rows, size_t words);

@@ -62,9 +62,10 @@ struct measured bench_score(struct bench *bench, struct adapted *adapted, struct
     for (size_t i = 0; i < rows.count; i++)
         examples[i] = &bench->data.examples[rows.at[i]];
     must(adapted_warm(adapted, &err), &err);
-    double start = clock_seconds();
+    double start = clock_seconds(), before = processor_seconds();
     must(adapted_answer(adapted, examples, rows.count, outcomes, &bench->arena, NULL, &err), &err);
     measured.seconds = clock_seconds() - start;
+    measured.processor = processor_seconds() - before;
     for (size_t i = 0; i < rows.count; i++) {
         measured.tokens += outcomes[i].request_tokens;
         if (probabilities)
@@ -92,5 +93,5 @@ struct measured bench_train(struct adapted *adapted, const struct material *mate
     struct training_report report;
     struct error err;
     must(trainer_run(adapted, material, &hooks, NULL, &report, &err), &err);
-    return (struct measured){(double)report.tokens, report.seconds};
+    return (struct measured){.tokens = (double)report.tokens, .seconds = report.seconds};
 }

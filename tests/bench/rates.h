@@ -27,6 +27,7 @@ struct rows {
 
 struct measured {
     double tokens, seconds;
+    double processor; /* seconds of all threads; of bench_score */
 };
 
 /* `path` NULL or empty: the default model; `threads` 0: one for each core. Ends the program with
