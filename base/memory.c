@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +14,11 @@
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#define POISONS        true
 #else
 #define POISON(p, n)   ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
+#define POISONS        false
 #endif
 
 enum { CHUNK_BYTES = 256 * 1024 };
@@ -98,13 +101,11 @@ void arena_init(struct arena *arena, struct meter *meter)
 }
 
 /* Appends a chunk after the current one and makes it current. */
-static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
+static struct arena_chunk *link_chunk(struct arena *arena, struct arena_chunk *chunk, size_t size)
 {
-    size_t bytes = sizeof(struct arena_chunk) + size;
-    struct arena_chunk *chunk = insist(memory_try(bytes), bytes);
     *chunk = (struct arena_chunk){.size = size};
     POISON(chunk->data, size);
-    meter_add(arena->meter, bytes);
+    meter_add(arena->meter, sizeof *chunk + size);
     if (arena->current) {
         chunk->next = arena->current->next;
         arena->current->next = chunk;
@@ -114,6 +115,12 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
     }
     arena->current = chunk;
     return chunk;
+}
+
+static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
+{
+    size_t bytes = sizeof(struct arena_chunk) + size;
+    return link_chunk(arena, insist(memory_try(bytes), bytes), size);
 }
 
 static void drop_chunk(struct arena *arena, struct arena_chunk *chunk)
@@ -155,6 +162,15 @@ static struct arena_chunk *chunk_with_room(struct arena *arena, size_t bytes)
 void arena_reserve(struct arena *arena, size_t bytes)
 {
     chunk_with_room(arena, round_up(bytes));
+}
+
+void arena_reserve_room(struct arena *arena, size_t bytes)
+{
+    /* To mark memory as out of bounds is to write for each byte of it. */
+    bool marked = POISONS;
+    struct arena_chunk *chunk = arena->first || marked ? NULL : memory_try(sizeof *chunk + bytes);
+    if (chunk)
+        link_chunk(arena, chunk, bytes);
 }
 
 void arena_reserve_filled(struct arena *arena, size_t bytes)

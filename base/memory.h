@@ -61,6 +61,11 @@ void arena_reserve(struct arena *arena, size_t bytes);
  * it less time. What is reserved this way and left alone can take memory all the same. */
 void arena_reserve_filled(struct arena *arena, size_t bytes);
 
+/* One piece of `bytes` bytes for an arena that holds nothing yet, unless the system refuses it.
+ * What is never written of it takes no memory, so that it may be much more than is needed: an arena
+ * that grows leaves the ends of its chunks unused. */
+void arena_reserve_room(struct arena *arena, size_t bytes);
+
 void *arena_alloc(struct arena *arena, size_t bytes);  /* aligned, contents undefined */
 void *arena_zalloc(struct arena *arena, size_t bytes); /* aligned, zero */
 char *arena_strdup(struct arena *arena, const char *text);

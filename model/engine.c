@@ -6,7 +6,7 @@
 
 #include "model/blas.h"
 
-enum { OWN_MAPPING_BYTES = 1 << 20 };
+enum { OWN_MAPPING_BYTES = 1 << 20, MOST_ROOM = 1 << 30 };
 
 struct engine *engine_create(const struct model *model, int threads)
 {
@@ -38,19 +38,23 @@ void engine_free(struct engine *engine)
     free(engine);
 }
 
-static void empty(struct arena *arena)
+void engine_release(struct engine *engine)
 {
-    arena_release(arena);
-    arena_init(arena, arena->meter);
+    for (int i = 0; i < pool_threads(engine->pool); i++) {
+        struct workspace *workspace = &engine->workspaces[i];
+        tape_start(&workspace->tape, false);
+        arena_release(&workspace->tape.grads);
+        arena_release(&workspace->lasting);
+        arena_release(&workspace->arena);
+    }
 }
 
 void engine_trim(struct engine *engine)
 {
+    engine_release(engine);
     for (int i = 0; i < pool_threads(engine->pool); i++) {
-        tape_start(&engine->workspaces[i].tape, false);
-        empty(&engine->workspaces[i].tape.grads);
-        empty(&engine->workspaces[i].lasting);
-        empty(&engine->workspaces[i].arena);
+        struct workspace *workspace = &engine->workspaces[i];
+        workspace->tape.grads.most = workspace->lasting.most = workspace->arena.most = 0;
     }
     meter_restart(&engine->meter);
 }
@@ -83,10 +87,20 @@ size_t engine_peak(const struct engine *engine)
     return engine->meter.peak + threads * (arena + lasting + grads);
 }
 
+/* All that is left for one worker in one piece: packs differ a little, and each that needs more
+ * than those before would leave the end of a chunk unused, as large as a portion of a weight. */
+static void make_room(const struct engine *engine, struct arena *arena)
+{
+    size_t share = engine->memory_limit / (size_t)pool_threads(engine->pool);
+    if (share && !arena->first)
+        arena_reserve_room(arena, share < MOST_ROOM ? share : MOST_ROOM);
+}
+
 struct workspace *engine_workspace(struct engine *engine, int worker, bool recording)
 {
     struct workspace *workspace = &engine->workspaces[worker];
     arena_consolidate(&workspace->arena);
+    make_room(engine, &workspace->arena);
     arena_consolidate(&workspace->lasting);
     tape_start(&workspace->tape, recording);
     return workspace;

@@ -35,6 +35,10 @@ void engine_free(struct engine *engine); /* NULL is fine */
 /* Returns the memory of all workspaces to the system and starts the peak anew. */
 void engine_trim(struct engine *engine);
 
+/* Returns it alone: for work of another kind, since what one kind held and the other cannot use
+ * would come on top of it. */
+void engine_release(struct engine *engine);
+
 /* Empties all workspaces and gives each an arena with room for `bytes` bytes in one piece, unless
  * it has it. */
 void engine_reserve(struct engine *engine, size_t bytes);

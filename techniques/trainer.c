@@ -525,6 +525,8 @@ enum status trainer_run(struct adapted *adapted, const struct material *material
     }
     adapted->engine->recompute = recompute;
     arena_release(&t.arena);
+    if (adapted->engine->memory_limit)
+        engine_release(adapted->engine);
     report->seconds = clock_seconds() - start;
     return status;
 }

@@ -134,6 +134,27 @@ static void test_reserve(void **state)
     engine_free(engine);
 }
 
+/* With a limit a workspace is one piece, so that what it holds is what its tasks use, and released
+ * it holds nothing and still knows its peak. */
+static void test_limit(void **state)
+{
+    (void)state;
+    static const size_t tasks[] = {700, 701, 705, 720, 300};
+    struct engine *engine = engine_create(NULL, 1);
+    const struct arena *arena = &engine->workspaces[0].arena;
+    engine->memory_limit = 8000 * KIB;
+    assert_int_equal(peak_of(engine, tasks, 5), (720 + 2) * KIB);
+#ifndef __SANITIZE_ADDRESS__ /* which gets no room, since it would write all over it */
+    assert_true(arena_held(arena) >= 8000 * KIB && arena_held(arena) < 8001 * KIB);
+#endif
+    engine_release(engine);
+    assert_int_equal(arena_held(arena) + arena_held(&engine->workspaces[0].lasting), 0);
+    assert_int_equal(engine_peak(engine), (720 + 2) * KIB);
+    engine_trim(engine);
+    assert_int_equal(engine_peak(engine), 0);
+    engine_free(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_rewind_over_chunks),
         cmocka_unit_test(test_peak),
         cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

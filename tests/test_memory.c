@@ -169,6 +169,30 @@ static void test_arena_reserve(void **state)
     check_reserve(arena_reserve_filled);
 }
 
+/* One piece for all that follows, once; more than any system has is done without. */
+static void test_arena_room(void **state)
+{
+    (void)state;
+    enum { ROOM = 1 << 28, PIECE = 1 << 20 };
+    struct meter meter = {0};
+    struct arena arena;
+    arena_init(&arena, &meter);
+    arena_reserve_room(&arena, SIZE_MAX / 4);
+    assert_null(arena.first);
+    arena_reserve_room(&arena, ROOM);
+    size_t held = arena_held(&arena);
+    assert_true(held == 0 || held >= ROOM); /* 0: the sanitizer would write all over it */
+    assert_int_equal(meter.now, held);
+    arena_reserve_room(&arena, 2 * (size_t)ROOM);
+    assert_true(arena_held(&arena) == held || !held);
+    for (int i = 0; i < 8; i++)
+        memset(arena_alloc(&arena, PIECE), 1, PIECE);
+    assert_true(arena_held(&arena) == held || !held);
+    assert_int_equal(arena.most, 8 * PIECE);
+    arena_release(&arena);
+    assert_int_equal(meter.now, 0);
+}
+
 /* A block that no kept chunk can hold takes the place of those that are too small. */
 static void test_arena_grows_in_between(void **state)
 {
@@ -276,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_arena_strings),
         cmocka_unit_test(test_arena_marks),
         cmocka_unit_test(test_arena_reserve),
+        cmocka_unit_test(test_arena_room),
         cmocka_unit_test(test_arena_grows_in_between),
         cmocka_unit_test(test_arena_consolidate),
         cmocka_unit_test(test_meter),
