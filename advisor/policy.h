@@ -12,10 +12,10 @@
  * most promising one is trained on all at once. The better half of those screened then tries its
  * neighbouring learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson
  * and Talwalkar 2016): four times the examples for the better half of the arms, up to all examples,
- * each time trained from the start with a finished schedule. Where there are so few examples that
- * all of them are the small part, screening may take all but the time for rates. Where there is no
- * time for the next size, the best arm gets fewer passes over it, two at least, or as many examples
- * as there is time for.
+ * each time trained from the start with a finished schedule. Where there are fewer than 256
+ * examples, all of them are the small part, and screening may take all but the time for rates.
+ * Where there is no time for the next size, the best arm gets fewer passes over it, two at least,
+ * or as many examples as there is time for.
  *
  * What is left goes first into making sure: where the runner-up at the largest size is within
  * chance of the leader, both are trained once more with another seed; and the leader gets a third
@@ -76,6 +76,9 @@ bool policy_next(const struct policy_view *view, struct policy_action *action);
 
 /* Examples on which arms are screened. */
 size_t policy_first_rung(size_t examples);
+
+/* The size after `size`: all examples when there are not twice as many as the usual step gives. */
+size_t policy_next_rung(size_t examples, size_t size);
 
 /* The share of the time for training that screening may take where there are larger sizes. */
 double policy_screening_share(void);

@@ -117,7 +117,7 @@ static void test_everything_is_tried(void **state)
 {
     (void)state;
     struct work w;
-    begin(&w, 300, "--budget 5m");
+    begin(&w, 400, "--budget 5m");
     size_t all = w.desk.study.split.train_count, dev = w.desk.study.split.dev_count;
     int64_t middle = lround(sqrt(64.0 * (double)all)); /* the third size of a learning curve */
     run(&w);
@@ -148,7 +148,7 @@ static void test_the_best_rate_goes_on(void **state)
 {
     (void)state;
     struct work w;
-    begin(&w, 300, "--budget 5m --techniques lora");
+    begin(&w, 400, "--budget 5m --techniques lora");
     run(&w);
     const struct trial_record *best = NULL, *next = NULL;
     for (size_t i = 0; i < w.trials.count && !next; i++) {
@@ -333,7 +333,7 @@ static void test_a_slow_guess_does_not_decide(void **state)
 {
     (void)state;
     struct work w;
-    begin(&w, 300, "--budget 60s --techniques lora");
+    begin(&w, 400, "--budget 60s --techniques lora");
     struct study *study = &w.desk.study;
     study->evaluator.dev_count = study->evaluator.test_count = 10;
     make_it_take(&w, "lora", 100); /* the truth is far below */

@@ -217,6 +217,14 @@ static void test_priors_come_first(void **state)
     assert_int_equal(seen, 3);
 }
 
+/* 300 examples, and answers that take most of the time of a trial with 64. */
+static struct world slow_duel(void)
+{
+    struct world w = duel(300, 0.1);
+    w.answer_seconds = 40;
+    return w;
+}
+
 /* Without the time to screen two arms and train one on all examples, one is trained on all at once;
  * when that fails, others are screened. */
 static void test_straight_to_all(void **state)
@@ -225,15 +233,15 @@ static void test_straight_to_all(void **state)
     static const struct {
         double budget;
         size_t first; /* examples of the first trial */
-    } cases[] = {{50, 64}, {62, 150}, {110, 150}, {120, 64}, {1000, 64}};
+    } cases[] = {{150, 64}, {161, 300}, {231, 300}, {235, 64}, {1000, 64}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct world w = duel(150, 0.1); /* 26.6 s for 64, 61 for all */
+        struct world w = slow_duel(); /* 65.6 s for 64, 160 for all, 100 with two passes */
         w.budget = cases[i].budget;
         assert_true(step(&w));
         assert_int_equal(w.trials[0].examples, cases[i].first);
     }
-    struct world w = duel(150, 0.1);
-    w.budget = 62;
+    struct world w = slow_duel();
+    w.budget = 161;
     run(&w);
     assert_int_equal(w.trial_count, 1);
     w.budget = 1e6; /* with more time, other rates and the other arms have their turn */
@@ -241,23 +249,23 @@ static void test_straight_to_all(void **state)
     assert_int_equal(count_of(&w, 1, 64, 0), RATES);
     size_t rates_tried = 0;
     for (size_t i = 0; i < w.trial_count; i++)
-        rates_tried += w.trials[i].arm == 0 && w.trials[i].examples == 150 && !w.trials[i].seed;
+        rates_tried += w.trials[i].arm == 0 && w.trials[i].examples == 300 && !w.trials[i].seed;
     assert_int_equal(rates_tried, RATES);
-    w = duel(150, 0.1);
+    w = slow_duel();
     w.count = 1; /* nobody else climbs to that size */
-    w.budget = 62;
+    w.budget = 161;
     run(&w);
     w.budget = 1e6;
     run(&w);
     rates_tried = 0;
     for (size_t i = 0; i < w.trial_count; i++)
-        rates_tried += w.trials[i].examples == 150 && !w.trials[i].seed;
+        rates_tried += w.trials[i].examples == 300 && !w.trials[i].seed;
     assert_int_equal(rates_tried, RATES);
-    w = duel(150, 0.1);
-    w.budget = 110;
+    w = slow_duel();
+    w.budget = 231;
     w.truths[0].fails = true;
     run(&w);
-    assert_int_equal(w.trials[0].examples, 150);
+    assert_int_equal(w.trials[0].examples, 300);
     assert_int_equal(w.trials[1].examples, 64);
     assert_int_not_equal(w.trials[1].arm, 0);
 }
@@ -393,7 +401,7 @@ static void test_three_sizes(void **state)
     (void)state;
     static const struct {
         size_t examples, middle; /* 0: no third size */
-    } cases[] = {{363, 152}, {128, 91}, {511, 181}, {127, 0}, {64, 0}, {20, 0}};
+    } cases[] = {{363, 152}, {256, 128}, {511, 181}, {255, 0}, {64, 0}, {20, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct world w = duel(cases[i].examples, 0.15);
         size_t others = 0;

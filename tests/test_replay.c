@@ -96,14 +96,14 @@ static void close_cells(struct fixture *f)
     record_release(&f->record);
 }
 
-/* lora is right with all 128 examples and its usual rate only, ia3 never; a whole grid takes
+/* lora is right with all 256 examples and its usual rate only, ia3 never; a whole grid takes
  * zero_shot 3, ia3 2 x 21 and lora 3 x 41 seconds: 168. */
 static const struct cell grid[] = {
-    {"majority", "", 128, false, 0, 0}, {"zero_shot", "", 128, false, 0, 3},
-    {"ia3", "3e-2", 64, false, 10, 1},  {"ia3", "3e-2", 128, false, 20, 1},
-    {"ia3", "1e-2", 128, false, 20, 1}, {"lora", "1e-3", 64, false, 20, 1},
+    {"majority", "", 256, false, 0, 0}, {"zero_shot", "", 256, false, 0, 3},
+    {"ia3", "3e-2", 64, false, 10, 1},  {"ia3", "3e-2", 256, false, 20, 1},
+    {"ia3", "1e-2", 256, false, 20, 1}, {"lora", "1e-3", 64, false, 20, 1},
     {"lora", "3e-3", 64, true, 20, 1},  {"lora", "1e-2", 64, false, 20, 1},
-    {"lora", "3e-3", 128, true, 40, 1},
+    {"lora", "3e-3", 256, true, 40, 1},
 };
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -226,11 +226,11 @@ static void test_what_is_offered(void **state)
     struct fixture f;
     bool substitute;
     open_cells(&f, grid, COUNT(grid));
-    assert_int_equal(f.count, 2); /* with 128 examples and with 64 */
+    assert_int_equal(f.count, 2); /* with 256 examples and with 64 */
     const struct question *q = &f.questions[0];
     assert_int_equal(q->size_count, 2);
     assert_int_equal(q->sizes[0], 64);
-    assert_int_equal(q->sizes[1], 128);
+    assert_int_equal(q->sizes[1], 256);
     assert_int_equal(q->dev, DEV);
     assert_int_equal(q->test, TEST);
     assert_int_equal(q->offer_count, 4); /* majority, zero_shot, ia3, lora */
@@ -243,7 +243,7 @@ static void test_what_is_offered(void **state)
     const struct recorded *row = question_trial(q, 3, 2, 1, 0, &substitute);
     assert_true(substitute);
     assert_string_equal(row->rate_text, "3e-3");
-    assert_int_equal(row->examples, 128);
+    assert_int_equal(row->examples, 256);
     row = question_trial(q, 3, 2, 0, 0, &substitute);
     assert_false(substitute);
     assert_string_equal(row->rate_text, "1e-2");
@@ -261,14 +261,14 @@ static void test_incomplete_ladders(void **state)
     (void)state;
     static const struct cell three[] = {
         {"ia3", "3e-2", 64, true, 1, 1},      {"lora", "3e-3", 64, true, 1, 1},
-        {"ia3", "3e-2", 128, true, 1, 1},     {"lora", "3e-3", 128, true, 1, 1},
-        {"adapter", "1e-3", 128, true, 1, 1},
+        {"ia3", "3e-2", 256, true, 1, 1},     {"lora", "3e-3", 256, true, 1, 1},
+        {"adapter", "1e-3", 256, true, 1, 1},
     };
     static const struct cell one[] = {
         {"ia3", "3e-2", 64, true, 1, 1},
-        {"ia3", "3e-2", 128, true, 1, 1},
-        {"lora", "3e-3", 128, true, 1, 1},
-        {"adapter", "1e-3", 128, true, 1, 1},
+        {"ia3", "3e-2", 256, true, 1, 1},
+        {"lora", "3e-3", 256, true, 1, 1},
+        {"adapter", "1e-3", 256, true, 1, 1},
     };
     struct fixture f;
     open_cells(&f, three, COUNT(three));

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "advisor/policy.h"
+
 /* The machine of the record, as far as rules ask for it. */
 static const double memory = 8e9;
 
@@ -99,37 +101,25 @@ static size_t count_complete(const struct question *q)
     return complete;
 }
 
-/* Sizes that are recorded below all examples, ascending. */
-static size_t sizes_below(const struct question *q, size_t all, size_t sizes[MOST_RUNGS])
+/* The sizes through which the policy goes when told of so many examples; the last is all. */
+static void lay_ladder(struct question *q, size_t all, size_t told)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < q->record->count; i++) {
-        const struct recorded *row = &q->record->rows[i];
-        size_t size = (size_t)row->examples, at = 0;
-        if (size < FIRST_RUNG || size >= all || strcmp(row->task, q->task->name) != 0)
-            continue;
-        while (at < count && sizes[at] < size)
-            at++;
-        if ((at < count && sizes[at] == size) || count == MOST_RUNGS - 1)
-            continue;
-        memmove(sizes + at + 1, sizes + at, (count - at) * sizeof *sizes);
-        sizes[at] = size;
-        count++;
-    }
-    return count;
+    q->size_count = 0;
+    q->told = told;
+    for (size_t size = policy_first_rung(told); size < told && q->size_count < MOST_RUNGS - 1;
+         size = policy_next_rung(told, size))
+        q->sizes[q->size_count++] = size;
+    q->sizes[q->size_count++] = all;
 }
 
 /* The ladder with the largest recorded block. Returns how many techniques it has. */
 static size_t choose_ladder(struct question *q, size_t all)
 {
-    size_t below[MOST_RUNGS], count = sizes_below(q, all, below), best = 0, techniques = 0;
+    const size_t numbers[] = {all, all - 1, FIRST_RUNG};
+    size_t best = 0, techniques = 0;
     struct question chosen = *q;
-    for (size_t set = 0; set < (size_t)1 << count; set++) {
-        q->size_count = 0;
-        for (size_t i = 0; i < count; i++)
-            if (set >> i & 1)
-                q->sizes[q->size_count++] = below[i];
-        q->sizes[q->size_count++] = all;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        lay_ladder(q, all, numbers[i]);
         size_t complete = count_complete(q);
         if (complete * q->size_count <= best)
             continue;

@@ -6,12 +6,11 @@
  * The record is never complete, and no number is made up for what it lacks:
  *
  * - Offered are the techniques that train by steps and are recorded with all examples, and at
- *   every size of the ladder. The ladder is chosen so that the recorded block, sizes times
- *   techniques, is as large as possible, and ends with all examples. Techniques without steps are
- *   offered when they are recorded with at most that many examples, with any number if they do not
- *   learn; the largest size counts.
- * - The sizes of the ladder stand for the rungs of the policy's own rule, 64, 256, 1024 ... in
- *   turn; a trial of any other size takes forever.
+ *   every size of the ladder. Techniques without steps are offered when they are recorded with at
+ *   most that many examples, with any number if they do not learn; the largest size counts.
+ * - The ladder is that of the policy's own rule for as many examples, or for one less, which can
+ *   leave out a size, or for so few that there is one size alone, whichever makes the recorded
+ *   block, sizes times techniques, as large as possible. A trial of any other size takes forever.
  * - A learning rate is offered when it is recorded at some size of the ladder. Where it is not
  *   recorded at the size asked for, the nearest one that is answers for it: a measured trial, which
  *   is counted as a substitute. When that one was run before, the policy is told that the trial
@@ -46,6 +45,7 @@ struct question {
     const struct task_numbers *task;
     struct model *model;                  /* its shape */
     size_t sizes[MOST_RUNGS], size_count; /* the last: all examples there are */
+    size_t told; /* examples that the policy is told of: the rung that the last size stands for */
     struct offer offers[MOST_ARMS];
     size_t offer_count;
     size_t dev, test;       /* answers that all trials with all examples and steps have; another may

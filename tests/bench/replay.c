@@ -10,7 +10,7 @@
 #include "advisor/pace.h"
 #include "base/random.h"
 
-enum { GROWTH = 4, TOP = 3, HALVINGS = 40 };
+enum { TOP = 3, HALVINGS = 40 };
 
 /* ---- Answers as dealt ------------------------------------------------------------------------ */
 
@@ -151,21 +151,18 @@ static const struct recorded *trial_of(const struct rerun *r, size_t offer, size
     return trial_of_seed(r, offer, rate, size, 0, substitute);
 }
 
+static size_t rung_of(const struct question *q, size_t size)
+{
+    return size + 1 < q->size_count ? q->sizes[size] : q->told;
+}
+
 /* The size a rung of the policy stands for; size_count when it stands for none. */
 static size_t size_of(const struct question *q, size_t rung)
 {
-    size_t size = 0, at = FIRST_RUNG;
-    for (; size < q->size_count && at != rung; size++)
-        at *= GROWTH;
+    size_t size = 0;
+    while (size < q->size_count && rung_of(q, size) != rung)
+        size++;
     return size;
-}
-
-static size_t rung_of(size_t size)
-{
-    size_t rung = FIRST_RUNG;
-    while (size--)
-        rung *= GROWTH;
-    return rung;
 }
 
 static double predict(const struct rerun *r, size_t offer, size_t examples, bool cautious)
@@ -183,7 +180,7 @@ static void note(struct rerun *r, const struct run *run)
     double scoring = run->seconds - row->train_seconds;
     r->trials[r->trial_count++] = (struct arm_trial){.arm = run->offer,
                                                      .rate = run->rate,
-                                                     .examples = rung_of(run->size),
+                                                     .examples = rung_of(r->q, run->size),
                                                      .seed = run->seed,
                                                      .done = true,
                                                      .metric = replay_dev(r, row),
@@ -223,8 +220,8 @@ static bool run_seed(struct rerun *r, size_t offer, size_t rate, size_t size, si
     if (!run.row || r->trial_count == MOST_RUNS)
         return false;
     if (was_run(r, run.row)) { /* as if it had failed, at no cost */
-        r->trials[r->trial_count++] =
-            (struct arm_trial){.arm = offer, .rate = rate, .examples = rung_of(size), .seed = seed};
+        r->trials[r->trial_count++] = (struct arm_trial){
+            .arm = offer, .rate = rate, .examples = rung_of(r->q, size), .seed = seed};
         r->refused++;
         return true;
     }
@@ -314,7 +311,7 @@ static void follow_policy(struct rerun *r)
     struct policy_view view = {.arms = r->arms,
                                .arm_count = r->q->offer_count,
                                .trials = r->trials,
-                               .examples = rung_of(r->q->size_count - 1),
+                               .examples = r->q->told,
                                .answers = r->q->dev,
                                .seconds = expected_seconds,
                                .context = r};
