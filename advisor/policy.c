@@ -23,7 +23,7 @@ static const double once_share = 0.3, doubtful_share = 0.08;
 
 /* Points that an arm loses in the order of screening when seeing it through would take all the time
  * there is: what is dear has to promise more, the more so the less time there is. */
-static const double points_for_time = 5;
+static const double points_for_time = 3;
 
 /* A trial with 64 examples takes as many steps as one with 128 and two thirds of its time: where
  * the next size is all examples and not four times as many, all of them are the first size. */

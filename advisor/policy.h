@@ -7,7 +7,7 @@
  * time together, those with the highest prior first; one with no prior in its favour only if it
  * takes 8 %. The others are screened on a small part of the examples with their usual learning
  * rate, the most promising first, as many as a share of the time allows: promise is the prior less
- * five points for each time that screening the arm and then training it on all examples would take
+ * three points for each time that screening the arm and then training it on all examples would take
  * the time left. Where there is no time to screen two and train one of them on all examples, the
  * most promising one is trained on all at once. The better half of those screened then tries its
  * neighbouring learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson
