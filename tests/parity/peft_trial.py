@@ -41,7 +41,7 @@ def parse_arguments():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("-r", "--rank", type=int, default=8)
     parser.add_argument("--alpha", type=float, default=8)
-    parser.add_argument("--modules", default="q_proj,v_proj")
+    parser.add_argument("--modules", default="q_proj,v_proj", help="or all-linear")
     parser.add_argument("--virtual-tokens", type=int, default=20)
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument("--threads", type=int, default=1)
@@ -180,11 +180,12 @@ def start_prefix(peft_model, ids):
 
 
 def make_lora(model, arguments, start):
+    modules = arguments.modules
     config = LoraConfig(
         r=arguments.rank,
         lora_alpha=arguments.alpha,
         lora_dropout=0.0,
-        target_modules=arguments.modules.split(","),
+        target_modules=modules if modules == "all-linear" else modules.split(","),
         task_type=TaskType.CAUSAL_LM,
     )
     return get_peft_model(model, config)
