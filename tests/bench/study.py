@@ -217,7 +217,8 @@ class Study:
         out = self.folder / "trial.json"
         took = self.run("trial", technique, self.train_path, *words, out=out)
         report = json.loads(out.read_text())
-        return {**took, "setting": report["setting"], "accuracy": report["test_metric"]}
+        facts = {name: report[name] for name in ("setting", "trainable_parameters")}
+        return {**took, **facts, "accuracy": report["test_metric"]}
 
     # The script
 
@@ -315,6 +316,19 @@ def tell_study(study, rows, whole):
     comment(f"recommended: {best}; best on the test examples, of the {found}")
 
 
+def tell_parameters(rows):
+    pairs = [
+        (row["technique"], ours["trainable_parameters"], theirs["trainable_parameters"])
+        for row, ours, theirs, _ in rows
+        if "trainable_parameters" in theirs
+    ]
+    for technique, ours, theirs in pairs:
+        if ours != theirs:
+            comment(f"{technique} trains {ours} parameters, in the script {theirs}")
+    same = sum(ours == theirs for _, ours, theirs in pairs)
+    comment(f"{same} of {len(pairs)} techniques train as many parameters on both sides")
+
+
 def tell_prompts(study, rows):
     """Prompts are the same on both sides, so what is right is, too."""
     for technique in PROMPTS:
@@ -382,6 +396,7 @@ def main():
     study, rows = both.measure()
     print_table(rows)
     tell_study(study, rows, study["report"]["profile"]["train"])
+    tell_parameters(rows)
     tell_prompts(study, rows)
     print_figures(study, rows)
     share = max(record["others"] for record in both.records)

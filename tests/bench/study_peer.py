@@ -175,8 +175,10 @@ class Peer:
             "instruction": repeat(frame.before, count),
         }
         model = MAKERS[request["technique"]](self.model, arguments, start)
+        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         losses, tokens, _ = train(model, rows, arguments)
         facts = {"steps": len(losses), "tokens": tokens, "losses": [losses[0], losses[-1]]}
+        facts["trainable_parameters"] = trained
         return model, {**facts, "epochs": arguments.epochs, "batch": arguments.batch}
 
     def measure(self):
