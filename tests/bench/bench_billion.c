@@ -71,7 +71,7 @@ static void train(const char *program, const struct places *p)
            clock_seconds() - start, used.milliseconds / 1e3);
     goal_at_most("one_billion_lora_peak_gb", used.bytes / gigabyte, 3);
     double own = result_number(p, NULL, "peak_memory_bytes");
-    printf("# the program counts %.2f GB and planned %.2f GB, both without itself\n",
+    printf("# without itself the program counts %.2f GB; it plans %.2f GB with layers run again\n",
            own / gigabyte, planned_bytes(program, p) / gigabyte);
 }
 
