@@ -29,10 +29,11 @@ static void backward(struct tape *tape, struct node *node)
         weight_multiply_back(w, (struct factor){out->grad, out->rows}, l->scale, beta, grad,
                              tape->arena);
     }
-    if (w->needs_grad) {
+    if (w->needs_grad && tape_turn(w)) {
         real *grad = tape_grad_beta(tape, w, &beta);
         blas_gemm(TRANSPOSED, AS_IS, w->rows, w->cols, x->rows, l->scale, out->grad, out->cols,
                   tape_values(x), x->cols, beta, grad, w->cols);
+        tape_turn_done(w);
     }
     if (l->bias && l->bias->needs_grad)
         add_to_bias(tape, out, l->bias);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/turns.h"
+
 struct spare {
     struct spare *next;
     size_t size; /* elements */
@@ -109,7 +111,7 @@ static void give_back(struct tape *tape, struct tensor *t)
 
 real *tape_grad_beta(struct tape *tape, struct tensor *t, real *beta)
 {
-    *beta = t->grad ? 1 : 0;
+    *beta = !t->grad || (t->shared && t->shared->task == 0) ? 0 : 1;
     if (!t->grad)
         t->grad = acquire(tape, tensor_size(t));
     return t->grad;
@@ -122,6 +124,17 @@ real *tape_grad(struct tape *tape, struct tensor *t)
     if (beta == 0)
         memset(grad, 0, tensor_size(t) * sizeof *grad);
     return grad;
+}
+
+bool tape_turn(struct tensor *t)
+{
+    return !t->shared || turns_wait(t->shared->turns, t->shared->section, t->shared->task);
+}
+
+void tape_turn_done(struct tensor *t)
+{
+    if (t->shared)
+        turns_pass(t->shared->turns, t->shared->section);
 }
 
 void tape_pass_grad(struct tape *tape, struct tensor *out, struct tensor *t)

@@ -36,6 +36,12 @@ struct again {
     void (*compute)(const struct again *again, struct tensor *out);
 };
 
+/* Whose turn it is to add to a gradient that the tapes of several tasks share (base/turns.h). */
+struct shared_gradient {
+    struct turns *turns;
+    size_t section, task; /* task 0 finds no gradient there yet, and writes it */
+};
+
 /* A matrix of (rows, cols), row-major without gaps. Vectors have one row. */
 struct tensor {
     real *data;
@@ -47,6 +53,9 @@ struct tensor {
     const struct packed *packed; /* a weight's values as the file has them (model/weight.h), and no
                                     `data`; NULL: they are in `data` */
     const struct again *again;   /* its values share a place; NULL: they stay where they are */
+    /* Of a parameter that a pass reads once, as the weight of an op_linear: its gradient is added
+     * in turn. NULL: at any time. */
+    const struct shared_gradient *shared;
 };
 
 static inline size_t tensor_size(const struct tensor *t)
@@ -107,6 +116,11 @@ real *tape_grad(struct tape *tape, struct tensor *t);
 
 /* The same for a matrix product: `*beta` is 0 when the buffer is fresh and undefined, else 1. */
 real *tape_grad_beta(struct tape *tape, struct tensor *t, real *beta);
+
+/* Around what adds to the gradient of a parameter with `shared`; with any other they do nothing.
+ * False: a task gave up, and nothing is to be added. */
+bool tape_turn(struct tensor *t);
+void tape_turn_done(struct tensor *t);
 
 /* For a result that shares its data with operand `t`: hands the gradient of `out` over to it. */
 void tape_pass_grad(struct tape *tape, struct tensor *out, struct tensor *t);

@@ -16,6 +16,8 @@ struct parameter {
     const char *name; /* "blk.0.attn_q.lora_a" */
     int rows, cols;
     size_t offset; /* of its first value in the block */
+    bool once;     /* a pass reads it once, as the weight of an op_linear: the trainer adds up its
+                      gradient where the sum is, rather than in a block for each thread */
 };
 
 /* All trainable values in one block, so that the optimiser, clipping and saving are one loop. */

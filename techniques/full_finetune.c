@@ -27,6 +27,7 @@ static void predict(const struct setting *setting, const struct workload *worklo
                     struct cost *cost)
 {
     cost->trainable_parameters = weights_count(workload->model, any);
+    cost->added_in_place = weights_read_once(workload->model, any);
     memory_predict_training(setting, workload, cost);
     /* The forward pass and the gradients of the activations take two operations for each weight and
      * token; the gradients of the weights take as many again. */

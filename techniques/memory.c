@@ -7,7 +7,8 @@
 #include "techniques/trainer.h"
 
 /* Blocks of the size of the parameters, beside their values, whatever the number of workers: the
- * sum of the gradients and the two moments of AdamW. Each worker has one more, its own gradient. */
+ * sum of the gradients and the two moments of AdamW. Each worker has one more, its own gradient,
+ * without what is added where the sum is. */
 enum { TRAINER_BLOCKS = 3 };
 
 /* What an arena holds at least: the adapted model has one, the trainer another. */
@@ -92,11 +93,13 @@ double memory_of_arena(const struct workload *workload, const struct micro_batch
 }
 
 double memory_of_training(const struct workload *workload, size_t trainable_parameters,
-                          const struct micro_batch *largest)
+                          size_t added_in_place, const struct micro_batch *largest)
 {
     double threads = workload->threads > 1 ? workload->threads : 1;
     double block = (double)trainable_parameters * sizeof(real);
-    double held = fmax(block, LEAST_HELD) + fmax((TRAINER_BLOCKS + threads) * block, LEAST_HELD);
+    double own = block - (double)added_in_place * sizeof(real);
+    double held =
+        fmax(block, LEAST_HELD) + fmax(TRAINER_BLOCKS * block + threads * own, LEAST_HELD);
     double values = arena_values(workload, largest) + gradient_values(workload->model, largest);
     return held + threads * values * sizeof(real);
 }
@@ -105,6 +108,6 @@ void memory_predict_training(const struct setting *setting, const struct workloa
                              struct cost *cost)
 {
     struct micro_batch largest = usual_micro_batch(setting, workload, cost->shared_tokens);
-    cost->memory_bytes +=
-        (size_t)memory_of_training(workload, cost->trainable_parameters, &largest);
+    cost->memory_bytes += (size_t)memory_of_training(workload, cost->trainable_parameters,
+                                                     cost->added_in_place, &largest);
 }

@@ -25,7 +25,7 @@ struct micro_batch {
 /* The same once the micro-batches are known. Of `workload` counts the model, the threads, and how
  * it runs. */
 double memory_of_training(const struct workload *workload, size_t trainable_parameters,
-                          const struct micro_batch *largest);
+                          size_t added_in_place, const struct micro_batch *largest);
 
 /* Bytes of that which are in the arena of one workspace. */
 double memory_of_arena(const struct workload *workload, const struct micro_batch *largest);

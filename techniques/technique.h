@@ -61,6 +61,8 @@ struct workload {
 /* What a setting would cost before it runs. Operations are floating-point operations. */
 struct cost {
     size_t trainable_parameters;
+    size_t added_in_place;      /* of these, those whose gradients take no memory of each thread:
+                                   struct parameter, once */
     double shared_tokens;       /* of the prompt, computed once for all requests */
     double request_tokens;      /* new tokens per request, answer included */
     double request_operations;  /* per request, shared part excluded */

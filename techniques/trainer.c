@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "base/turns.h"
 #include "model/operators.h"
 #include "techniques/memory.h"
 #include "techniques/pack.h"
@@ -70,7 +71,8 @@ const struct hyperparameter *trainer_hyperparameters(void)
 
 /* AdamW with the constants of PyTorch's defaults. */
 struct adamw {
-    real *mean, *square; /* (count) running first and second moments */
+    real *mean, *square; /* (count) running first and second moments; the first step finds nothing
+                            in them */
     double rate, weight_decay;
     size_t step;
 };
@@ -88,7 +90,8 @@ struct training {
     struct adamw optimizer;
     real *gradient;         /* (count) sum over the micro-batches of a step */
     double *squares;        /* (chunks) sums of squares of the gradient */
-    real **worker_gradient; /* one (count) for each worker */
+    real **worker_gradient; /* one (count less what is added in place) for each worker */
+    struct turns *turns;    /* one for each parameter that is added in place */
 
     /* the step under way */
     const struct sequence *batch; /* in the order of this epoch */
@@ -169,6 +172,10 @@ static void adamw_step(const struct adamw *o, size_t first, size_t last, const r
     real size = (real)(o->rate / correct1), inverse2 = (real)(1 / sqrt(correct2));
     real b1 = (real)beta1, b2 = (real)beta2, epsilon = (real)adam_epsilon;
     real *restrict mean = o->mean, *restrict square = o->square;
+    if (o->step == 1) { /* here each worker touches its part of the memory for the first time */
+        memset(mean + first, 0, (last - first) * sizeof *mean);
+        memset(square + first, 0, (last - first) * sizeof *square);
+    }
     for (size_t i = first; i < last; i++) {
         real g = gradient[i] * (real)scale;
         mean[i] = b1 * mean[i] + (1 - b1) * g;
@@ -187,26 +194,71 @@ static double sum_of_squares(const real *values, size_t count)
     return sum;
 }
 
+/* The parameters as micro-batch `task` sees them. What a pass reads once is added to the sum by the
+ * product itself, in its turn. The rest is added up in a block of the worker's own first; the first
+ * micro-batch comes first in the sum as well, so that its block is there. */
+static struct tensor *views_for(const struct training *t, size_t task, int worker,
+                                struct arena *arena)
+{
+    const struct parameters *p = &t->adapted->parameters;
+    struct tensor *views = adapted_views(t->adapted, t->gradient, arena);
+    real *own = t->worker_gradient[worker];
+    for (int i = 0; i < p->n_items; i++) {
+        size_t size = tensor_size(&views[i]);
+        if (p->items[i].once) {
+            struct shared_gradient *shared = arena_alloc(arena, sizeof *shared);
+            *shared =
+                (struct shared_gradient){.turns = t->turns, .section = (size_t)i, .task = task};
+            views[i].shared = shared;
+            continue;
+        }
+        if (task) {
+            views[i].grad = own;
+            own += size;
+        }
+        memset(views[i].grad, 0, size * sizeof(real));
+    }
+    return views;
+}
+
+/* Called when all micro-batches before `task` are in the sum. */
+static void add_up(const struct training *t, size_t task, struct tensor *views)
+{
+    const struct parameters *p = &t->adapted->parameters;
+    for (int i = 0; i < p->n_items; i++) {
+        size_t size = tensor_size(&views[i]);
+        real *sum = t->gradient + p->items[i].offset;
+        if (p->items[i].once) {
+            if (turns_passed(t->turns, (size_t)i, task))
+                continue; /* as always, unless no gradient came that far */
+            if (task == 0)
+                memset(sum, 0, size * sizeof *sum);
+            tape_turn_done(&views[i]);
+            continue;
+        }
+        for (size_t v = 0; v < size && task; v++)
+            sum[v] += views[i].grad[v];
+    }
+}
+
 /* Forward and backward of one micro-batch; its gradient is added when its turn comes. */
 static enum status run_micro_batch(void *context, size_t task, int worker, struct error *err)
 {
     struct training *t = context;
     struct adapted *adapted = t->adapted;
     enum status status = deadline_check(t->deadline, err);
-    if (status != OK)
+    if (status != OK) {
+        turns_give_up(t->turns);
         return status;
-    size_t count = adapted->parameters.count;
+    }
     struct workspace *workspace = engine_workspace(adapted->engine, worker, true);
     struct arena *arena = &workspace->arena;
     const struct span *span = &t->spans[task];
     struct training_pack pack;
     pack_training(adapted, t->batch + span->first, span->last - span->first, arena, &pack);
     int scored = pack.layout.n_scored;
-    /* The first one comes first in the sum as well, so it may write there. */
-    real *gradient = task ? t->worker_gradient[worker] : t->gradient;
-    memset(gradient, 0, count * sizeof *gradient);
-    struct pass pass = adapted_pass(adapted, &workspace->tape, &pack.layout,
-                                    adapted_views(adapted, gradient, arena));
+    struct tensor *views = views_for(t, task, worker, arena);
+    struct pass pass = adapted_pass(adapted, &workspace->tape, &pack.layout, views);
     struct tensor *states = transformer_forward(&pass);
     real *weights = arena_alloc(arena, (size_t)scored * sizeof *weights);
     double *nll = arena_alloc(arena, (size_t)scored * sizeof *nll);
@@ -219,8 +271,7 @@ static enum status run_micro_batch(void *context, size_t task, int worker, struc
     for (int i = 0; i < scored; i++)
         t->losses[task] += nll[i];
     pool_turn(adapted->engine->pool, task);
-    for (size_t i = 0; i < count && task; i++)
-        t->gradient[i] += gradient[i];
+    add_up(t, task, views);
     return OK;
 }
 
@@ -279,6 +330,7 @@ static enum status run_step(struct training *t, struct sequence *batch, size_t c
     t->spans = spans;
     t->losses = arena_zalloc(&t->arena, n * sizeof *t->losses);
     t->weight = 1 / (real)answers;
+    turns_restart(t->turns);
     enum status status = pool_run(adapted->engine->pool, n, run_micro_batch, t, err);
     double loss = 0;
     for (size_t i = 0; i < n; i++)
@@ -454,6 +506,15 @@ static void reserve(struct engine *engine, const struct workload *w,
     engine_reserve(engine, (size_t)(spare * memory_of_arena(w, largest)));
 }
 
+static size_t added_in_place(const struct parameters *p)
+{
+    size_t count = 0;
+    for (int i = 0; i < p->n_items; i++)
+        if (p->items[i].once)
+            count += (size_t)p->items[i].rows * (size_t)p->items[i].cols;
+    return count;
+}
+
 /* Has layers run again where the memory is too short otherwise. FAILED when it is too short even
  * so. */
 static enum status keep_to_limit(struct training *t, const struct material *material,
@@ -464,13 +525,13 @@ static enum status keep_to_limit(struct training *t, const struct material *mate
                          .threads = pool_threads(engine->pool),
                          .recompute = engine->recompute,
                          .form = engine->model->form};
-    if (!engine->memory_limit)
-        return OK;
     size_t count = t->adapted->parameters.count;
+    size_t in_place = added_in_place(&t->adapted->parameters);
     struct micro_batch largest = see_all(t, material);
-    double limit = (double)engine->memory_limit, plain = memory_of_training(&w, count, &largest);
+    double limit = engine->memory_limit ? (double)engine->memory_limit : INFINITY;
+    double plain = memory_of_training(&w, count, in_place, &largest);
     w.recompute = engine->recompute = w.recompute || plain > limit;
-    double least = memory_of_training(&w, count, &largest);
+    double least = memory_of_training(&w, count, in_place, &largest);
     if (least <= limit) {
         reserve(engine, &w, &largest);
         return OK;
@@ -488,14 +549,16 @@ static void prepare(struct training *t)
     struct engine *engine = t->adapted->engine;
     size_t count = t->adapted->parameters.count, bytes = count * sizeof(real);
     size_t workers = (size_t)pool_threads(engine->pool);
+    size_t own = bytes - added_in_place(&t->adapted->parameters) * sizeof(real);
     t->optimizer.weight_decay = setting_number(&t->adapted->setting, "weight_decay");
-    t->optimizer.mean = arena_zalloc(&t->arena, bytes);
-    t->optimizer.square = arena_zalloc(&t->arena, bytes);
+    t->optimizer.mean = arena_alloc(&t->arena, bytes);
+    t->optimizer.square = arena_alloc(&t->arena, bytes);
+    t->turns = turns_create(&t->arena, (size_t)t->adapted->parameters.n_items);
     t->gradient = arena_alloc(&t->arena, bytes);
     t->squares = arena_alloc(&t->arena, chunk_count(t) * sizeof *t->squares);
     t->worker_gradient = arena_alloc(&t->arena, workers * sizeof *t->worker_gradient);
     for (size_t w = 0; w < workers; w++)
-        t->worker_gradient[w] = arena_alloc(&t->arena, bytes);
+        t->worker_gradient[w] = arena_alloc(&t->arena, own);
 }
 
 enum status trainer_run(struct adapted *adapted, const struct material *material,
@@ -524,6 +587,7 @@ enum status trainer_run(struct adapted *adapted, const struct material *material
         status = run_epochs(&t, material->count, material->seed, hooks, report, err);
     }
     adapted->engine->recompute = recompute;
+    turns_end(t.turns);
     arena_release(&t.arena);
     if (adapted->engine->memory_limit)
         engine_release(adapted->engine);

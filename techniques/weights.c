@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/weight.h"
+#include "techniques/targets.h"
 
 /* `self` tells for each number of a weight which parameter it is; -1: it stays frozen. */
 static struct tensor *stand_in(struct pass *pass, struct tensor *weight)
@@ -45,6 +46,7 @@ void weights_attach(struct adapted *adapted, weight_choice *chosen)
             continue;
         model_weight_name(model, i, name);
         self[i] = adapted_declare(adapted, weight->rows, weight->cols, "%s", name);
+        adapted->parameters.items[self[i]].once = targets_index(model, i) >= 0;
     }
     adapted_allocate(adapted);
     copy_values(adapted, self);
@@ -67,5 +69,14 @@ size_t weights_count(const struct model *model, weight_choice *chosen)
     size_t count = 0;
     for (int i = 0; i < model_weight_count(model); i++)
         count += chosen(model, i) ? tensor_size(model_weight(model, i)) : 0;
+    return count;
+}
+
+size_t weights_read_once(const struct model *model, weight_choice *chosen)
+{
+    size_t count = 0;
+    for (int i = 0; i < model_weight_count(model); i++)
+        if (chosen(model, i) && targets_index(model, i) >= 0)
+            count += tensor_size(model_weight(model, i));
     return count;
 }

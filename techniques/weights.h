@@ -25,4 +25,7 @@ bool weights_merge(const struct adapted *adapted, int number, real *values);
 /* How many values are chosen. */
 size_t weights_count(const struct model *model, weight_choice *chosen);
 
+/* How many of them are of projections (struct cost, added_in_place). */
+size_t weights_read_once(const struct model *model, weight_choice *chosen);
+
 #endif

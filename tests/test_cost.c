@@ -209,7 +209,7 @@ static void test_measured_memory(void **state)
     } rows[] = {{"zero_shot", 0, 583285376},
                 {"few_shot", 0, 612642048},
                 {"lora", 16, 1029009920},
-                {"full_finetune", 16, 4245038464}};
+                {"full_finetune", 16, 3330710464}};
     char path[MODEL_PATH];
     struct model *m;
     struct error err;

@@ -181,11 +181,17 @@ static enum status train(struct trained *r, const struct deadline *deadline)
     return trainer_run(r->adapted, &r->s.material, &hooks, deadline, &r->report, &r->err);
 }
 
-static void open_run(struct trained *r, const char *csv, const char *assignments, int threads)
+static void open_run_of(struct trained *r, const char *technique, const char *csv,
+                        const char *assignments, int threads)
 {
     *r = (struct trained){0};
     subject_open(&r->s, csv, TASK_CLASSIFICATION, threads);
-    r->adapted = subject_adapt(&r->s, technique_find("lora"), assignments);
+    r->adapted = subject_adapt(&r->s, technique_find(technique), assignments);
+}
+
+static void open_run(struct trained *r, const char *csv, const char *assignments, int threads)
+{
+    open_run_of(r, "lora", csv, assignments, threads);
 }
 
 static void close_run(struct trained *r)
@@ -220,57 +226,129 @@ static void test_tokens_are_predicted(void **state)
     }
 }
 
+/* Parameters whose gradients are added up by each worker, and where the sum is. */
+static const struct {
+    const char *technique, *assignments;
+} both_ways[] = {{"lora", "batch_size=8;num_epochs=3;target_modules=all-linear"},
+                 {"full_finetune", "batch_size=8;num_epochs=3"}};
+
 /* The same bits with any number of threads, and each time anew. */
 static void test_threads(void **state)
 {
     (void)state;
-    static const char *const assignments = "batch_size=8;num_epochs=3;target_modules=all-linear";
-    struct trained one, other;
-    open_run(&one, data_seven_labels, assignments, 1);
-    assert_int_equal(train(&one, NULL), OK);
-    for (int threads = 1; threads <= 3; threads++) {
-        open_run(&other, data_seven_labels, assignments, threads);
+    for (size_t w = 0; w < COUNT(both_ways); w++) {
+        const char *technique = both_ways[w].technique, *assignments = both_ways[w].assignments;
+        struct trained one, other;
+        open_run_of(&one, technique, data_seven_labels, assignments, 1);
+        assert_int_equal(train(&one, NULL), OK);
+        for (int threads = 1; threads <= 3; threads++) {
+            open_run_of(&other, technique, data_seven_labels, assignments, threads);
+            assert_int_equal(train(&other, NULL), OK);
+            assert_memory_equal(other.adapted->parameters.values, one.adapted->parameters.values,
+                                one.adapted->parameters.count * sizeof(real));
+            assert_int_equal(other.log.count, one.log.count);
+            assert_memory_equal(other.log.steps, one.log.steps, sizeof one.log.steps);
+            assert_true(other.report.final_loss == one.report.final_loss);
+            close_run(&other);
+        }
+        open_run_of(&other, technique, data_seven_labels, assignments, 1);
+        other.s.material.seed = 2; /* another order, the same start */
         assert_int_equal(train(&other, NULL), OK);
-        assert_memory_equal(other.adapted->parameters.values, one.adapted->parameters.values,
-                            one.adapted->parameters.count * sizeof(real));
-        assert_int_equal(other.log.count, one.log.count);
-        assert_memory_equal(other.log.steps, one.log.steps, sizeof one.log.steps);
-        assert_true(other.report.final_loss == one.report.final_loss);
+        assert_true(w || other.log.steps[1].loss == one.log.steps[1].loss);
+        assert_true(other.log.steps[2].loss != one.log.steps[2].loss);
         close_run(&other);
+        close_run(&one);
     }
-    open_run(&other, data_seven_labels, assignments, 1);
-    other.s.material.seed = 2; /* another order, the same start */
-    assert_int_equal(train(&other, NULL), OK);
-    assert_true(other.log.steps[1].loss == one.log.steps[1].loss);
-    assert_true(other.log.steps[2].loss != one.log.steps[2].loss);
-    close_run(&other);
-    close_run(&one);
 }
 
-/* A long example and short ones behind it: their micro-batches are done first and have to wait, or
- * the sum would be rounded otherwise. */
+enum { LONG = 1200 }; /* tokens of a long example */
+
+/* A long example and short ones behind it. */
+static void write_uneven(struct text *csv)
+{
+    text_add(csv, "text,label\n");
+    text_repeat(csv, "x ", LONG / 2);
+    text_add(csv, "y,positive\nb,negative\nc,positive\nd,negative\ne,positive\nf,negative\n");
+}
+
+/* The micro-batches of the short examples are done first and have to wait, or the sum would be
+ * rounded otherwise. */
 static void test_turns(void **state)
 {
     (void)state;
-    enum { LONG = 1200 };
     struct text csv = {0};
-    text_add(&csv, "text,label\n");
-    text_repeat(&csv, "x ", LONG / 2);
-    text_add(&csv, "y,positive\nb,negative\nc,positive\nd,negative\ne,positive\nf,negative\n");
-    real *expected = NULL;
-    for (int threads = 1; threads <= 3; threads += 2) {
-        struct trained r;
-        open_run(&r, text_string(&csv), "batch_size=8;num_epochs=1;target_modules=all-linear",
-                 threads);
-        r.s.model->n_context = 2 * LONG;
-        assert_int_equal(train(&r, NULL), OK);
-        size_t bytes = r.adapted->parameters.count * sizeof(real);
-        if (!expected)
-            expected = memcpy(memory_alloc(bytes), r.adapted->parameters.values, bytes);
-        assert_memory_equal(r.adapted->parameters.values, expected, bytes);
-        close_run(&r);
+    write_uneven(&csv);
+    for (size_t w = 0; w < COUNT(both_ways); w++) {
+        real *expected = NULL;
+        for (int threads = 1; threads <= 3; threads++) {
+            struct trained r;
+            open_run_of(&r, both_ways[w].technique, text_string(&csv), both_ways[w].assignments,
+                        threads);
+            r.s.model->n_context = 2 * LONG;
+            assert_int_equal(train(&r, NULL), OK);
+            size_t bytes = r.adapted->parameters.count * sizeof(real);
+            if (!expected)
+                expected = memcpy(memory_alloc(bytes), r.adapted->parameters.values, bytes);
+            assert_memory_equal(r.adapted->parameters.values, expected, bytes);
+            close_run(&r);
+        }
+        free(expected);
     }
-    free(expected);
+    text_release(&csv);
+}
+
+/* The gradient of one step over all examples. */
+static real *gradient_of_step(struct trained *r, struct training *t)
+{
+    struct sequence *sequences;
+    struct training_step step = {0};
+    size_t rows = 0, count = r->s.data.count;
+    *t = (struct training){.adapted = r->adapted};
+    arena_init(&t->arena, NULL);
+    prepare(t);
+    for (size_t i = 0; i < r->adapted->parameters.count; i++)
+        t->gradient[i] = (real)NAN; /* nothing of before remains */
+    assert_int_equal(
+        prompt_encode(r->adapted, r->s.examples, count, true, &t->arena, &sequences, &r->err), OK);
+    assert_int_equal(run_step(t, sequences, count, &step, &rows, &r->err), OK);
+    return t->gradient;
+}
+
+/* What is added where the sum is comes to the same as what workers add up first. */
+static void test_added_in_place(void **state)
+{
+    (void)state;
+    struct text csv = {0};
+    write_uneven(&csv);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct trained place, block;
+        struct training of_place, of_block;
+        open_run_of(&place, "full_finetune", text_string(&csv), "batch_size=8", threads);
+        open_run_of(&block, "full_finetune", text_string(&csv), "batch_size=8", threads);
+        place.s.model->n_context = block.s.model->n_context = 2 * LONG;
+        struct parameters *p = &block.adapted->parameters;
+        size_t in_place = added_in_place(p);
+        assert_true(in_place > 0 && in_place < p->count);
+        for (int i = 0; i < p->n_items; i++)
+            p->items[i].once = false;
+        assert_int_equal(added_in_place(p), 0);
+        const real *a = gradient_of_step(&place, &of_place);
+        const real *b = gradient_of_step(&block, &of_block);
+        real largest = 0;
+        for (size_t i = 0; i < p->count; i++)
+            largest = (real)fmax((double)largest, fabs((double)b[i]));
+        assert_true(largest > 0);
+        for (size_t i = 0; i < p->count; i++)
+            if (!(fabs((double)(a[i] - b[i])) <= 1e-6 * (double)largest))
+                fail_msg("value %zu: %g in place, %g added up, the largest is %g", i, (double)a[i],
+                         (double)b[i], (double)largest);
+        turns_end(of_place.turns);
+        turns_end(of_block.turns);
+        arena_release(&of_place.arena);
+        arena_release(&of_block.arena);
+        close_run(&place);
+        close_run(&block);
+    }
     text_release(&csv);
 }
 
@@ -458,16 +536,18 @@ static void test_diverging(void **state)
 static void test_deadline(void **state)
 {
     (void)state;
-    struct trained r;
     struct deadline past = {.at = clock_seconds() - 1};
-    open_run(&r, data_two_labels, "num_epochs=2", 2);
-    size_t bytes = r.adapted->parameters.count * sizeof(real);
-    real *before = memcpy(arena_alloc(&r.s.arena, bytes), r.adapted->parameters.values, bytes);
-    assert_int_equal(train(&r, &past), OUT_OF_TIME);
-    assert_true(strlen(r.err.text) > 0);
-    assert_int_equal(r.report.steps, 0);
-    assert_memory_equal(r.adapted->parameters.values, before, bytes);
-    close_run(&r);
+    for (size_t w = 0; w < COUNT(both_ways); w++) {
+        struct trained r;
+        open_run_of(&r, both_ways[w].technique, data_two_labels, "num_epochs=2", 2);
+        size_t bytes = r.adapted->parameters.count * sizeof(real);
+        real *before = memcpy(arena_alloc(&r.s.arena, bytes), r.adapted->parameters.values, bytes);
+        assert_int_equal(train(&r, &past), OUT_OF_TIME);
+        assert_true(strlen(r.err.text) > 0);
+        assert_int_equal(r.report.steps, 0);
+        assert_memory_equal(r.adapted->parameters.values, before, bytes);
+        close_run(&r);
+    }
 }
 
 static void test_interrupt(void **state)
@@ -515,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_added_in_place),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_means),
         cmocka_unit_test(test_loss),
