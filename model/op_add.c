@@ -10,11 +10,8 @@ static void backward(struct tape *tape, struct node *node)
 {
     struct add *n = (struct add *)node;
     struct tensor *out = node->out;
-    if (n->x->needs_grad) {
-        real *grad = tape_grad(tape, n->x);
-        for (size_t i = 0; i < tensor_size(out); i++)
-            grad[i] += out->grad[i];
-    }
+    if (n->x->needs_grad)
+        tape_add_grad(tape, n->x, out->grad);
     tape_pass_grad(tape, out, n->y); /* last: it may take the buffer */
 }
 

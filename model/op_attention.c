@@ -104,15 +104,21 @@ static void stack_heads(const struct segment *segment, const real *from, int col
         }
 }
 
+/* The way back; `add` to what is there, or written over it. */
 static void unstack_heads(const struct segment *segment, const real *stacked, int cols, int group,
-                          int per_group, int head_dim, real scale, real *to)
+                          int per_group, int head_dim, real scale, bool add, real *to)
 {
     for (int h = 0; h < per_group; h++)
         for (int t = 0; t < segment->length; t++) {
             real *row = to + (size_t)(segment->start + t) * (size_t)cols +
                         (size_t)(group * per_group + h) * (size_t)head_dim;
-            for (int d = 0; d < head_dim; d++)
-                row[d] += scale * *stacked++;
+            if (add)
+                for (int d = 0; d < head_dim; d++)
+                    row[d] += scale * stacked[d];
+            else
+                for (int d = 0; d < head_dim; d++)
+                    row[d] = scale * stacked[d];
+            stacked += head_dim;
         }
 }
 
@@ -167,7 +173,7 @@ static void forward_group(const struct context *context, const struct segment *s
                   context->length, piece->v + offset, width, i > 0, scratch->out, head_dim);
         at += piece->length;
     }
-    unstack_heads(segment, scratch->out, q->cols, group, per_group, head_dim, 1, out->data);
+    unstack_heads(segment, scratch->out, q->cols, group, per_group, head_dim, 1, false, out->data);
 }
 
 /* dscores = weights * (dweights - sum(weights * dweights)), row by row, in place of dweights. */
@@ -186,7 +192,8 @@ static void softmax_backward(const real *weights, real *dweights, int rows, int 
 }
 
 static void backward_group(const struct context *context, const struct segment *segment,
-                           const struct attention_node *n, int group, struct scratch *scratch)
+                           const struct attention_node *n, int group, bool add_to_q,
+                           struct scratch *scratch)
 {
     const struct tensor *q = n->q, *out = n->node.out;
     int head_dim = n->how.head_dim, width = n->k->cols, offset = group * head_dim;
@@ -216,7 +223,8 @@ static void backward_group(const struct context *context, const struct segment *
                       width);
     }
     if (q->needs_grad)
-        unstack_heads(segment, scratch->dq, q->cols, group, per_group, head_dim, scale, q->grad);
+        unstack_heads(segment, scratch->dq, q->cols, group, per_group, head_dim, scale, add_to_q,
+                      q->grad);
 }
 
 static struct scratch scratch_for(struct tape *tape, int stacked, int length, int head_dim,
@@ -245,7 +253,11 @@ static void backward(struct tape *tape, struct node *node)
 {
     struct attention_node *n = (struct attention_node *)node;
     int width = n->k->cols, head_dim = n->how.head_dim;
-    touch_grad(tape, n->q);
+    bool add_to_q = n->q->grad || n->q == n->k || n->q == n->v; /* else each row is written once */
+    if (add_to_q)
+        touch_grad(tape, n->q);
+    else if (n->q->needs_grad)
+        tape_grad_beta(tape, n->q, &(real){0});
     touch_grad(tape, n->k);
     touch_grad(tape, n->v);
     touch_grad(tape, n->how.past_keys);
@@ -257,7 +269,7 @@ static void backward(struct tape *tape, struct node *node)
         struct scratch scratch = scratch_for(tape, segment->length * (n->q->cols / width),
                                              context.length, head_dim, true);
         for (int group = 0; group < width / head_dim; group++)
-            backward_group(&context, segment, n, group, &scratch);
+            backward_group(&context, segment, n, group, add_to_q, &scratch);
         arena_rewind(tape->arena, mark);
     }
 }
@@ -266,7 +278,6 @@ struct tensor *op_attention(struct tape *tape, struct tensor *q, struct tensor *
                             const struct attention *attention)
 {
     struct tensor *out = tape_tensor(tape, q->rows, q->cols);
-    memset(out->data, 0, tensor_size(out) * sizeof(real));
     int width = k->cols, head_dim = attention->head_dim;
     for (int s = 0; s < attention->layout->n_segments; s++) {
         const struct segment *segment = &attention->layout->segments[s];

@@ -17,7 +17,8 @@ static void backward(struct tape *tape, struct node *node)
     struct tensor *out = node->out;
     int cols = out->cols;
     const real *gain = n->gain->data;
-    real *dx_all = n->x->needs_grad ? tape_grad(tape, n->x) : NULL;
+    real beta = 0;
+    real *dx_all = n->x->needs_grad ? tape_grad_beta(tape, n->x, &beta) : NULL;
     real *dgain = n->gain->needs_grad ? tape_grad(tape, n->gain) : NULL;
     for (int r = 0; r < out->rows; r++) {
         size_t at = (size_t)r * (size_t)cols;
@@ -30,8 +31,12 @@ static void backward(struct tape *tape, struct node *node)
             for (int c = 0; c < cols; c++)
                 sum += gain[c] * dy[c] * x[c];
             real shift = s * s * s * sum / (real)cols;
-            for (int c = 0; c < cols; c++)
-                dx[c] += s * gain[c] * dy[c] - shift * x[c];
+            if (beta == 0)
+                for (int c = 0; c < cols; c++)
+                    dx[c] = s * gain[c] * dy[c] - shift * x[c];
+            else
+                for (int c = 0; c < cols; c++)
+                    dx[c] += s * gain[c] * dy[c] - shift * x[c];
         }
         if (dgain)
             for (int c = 0; c < cols; c++)

@@ -8,23 +8,57 @@ struct swiglu {
 };
 
 /* With s = sigmoid(g): d(g s)/dg = s (1 + g (1 - s)). */
+static inline real gate_slope(real gate, real s)
+{
+    return s * (1 + gate * (1 - s));
+}
+
+static void add_to_gate(struct tape *tape, const struct swiglu *n, const real *dy)
+{
+    const real *gate = n->gate->data, *up = n->up->data;
+    size_t size = tensor_size(n->gate);
+    real *dgate = tape_grad(tape, n->gate);
+    for (size_t i = 0; i < size; i++)
+        dgate[i] += dy[i] * up[i] * gate_slope(gate[i], vector_sigmoid(gate[i]));
+}
+
+static void add_to_up(struct tape *tape, const struct swiglu *n, const real *dy)
+{
+    const real *gate = n->gate->data;
+    size_t size = tensor_size(n->up);
+    real *dup = tape_grad(tape, n->up);
+    for (size_t i = 0; i < size; i++)
+        dup[i] += dy[i] * gate[i] * vector_sigmoid(gate[i]);
+}
+
+/* What a transformer needs: both gradients, and nothing has been added to either. */
+static void write_both(struct tape *tape, const struct swiglu *n, const real *restrict dy)
+{
+    const real *restrict gate = n->gate->data, *restrict up = n->up->data;
+    size_t size = tensor_size(n->gate);
+    real beta;
+    real *restrict dgate = tape_grad_beta(tape, n->gate, &beta);
+    real *restrict dup = tape_grad_beta(tape, n->up, &beta);
+    for (size_t i = 0; i < size; i++) {
+        real s = vector_sigmoid(gate[i]);
+        dgate[i] = dy[i] * up[i] * gate_slope(gate[i], s);
+        dup[i] = dy[i] * gate[i] * s;
+    }
+}
+
 static void backward(struct tape *tape, struct node *node)
 {
     struct swiglu *n = (struct swiglu *)node;
-    const real *gate = n->gate->data, *up = n->up->data, *dy = node->out->grad;
-    size_t size = tensor_size(node->out);
-    if (n->gate->needs_grad) {
-        real *dgate = tape_grad(tape, n->gate);
-        for (size_t i = 0; i < size; i++) {
-            real s = vector_sigmoid(gate[i]);
-            dgate[i] += dy[i] * up[i] * s * (1 + gate[i] * (1 - s));
-        }
+    const real *dy = node->out->grad;
+    if (n->gate->needs_grad && n->up->needs_grad && n->gate != n->up && !n->gate->grad &&
+        !n->up->grad) {
+        write_both(tape, n, dy);
+        return;
     }
-    if (n->up->needs_grad) {
-        real *dup = tape_grad(tape, n->up);
-        for (size_t i = 0; i < size; i++)
-            dup[i] += dy[i] * gate[i] * vector_sigmoid(gate[i]);
-    }
+    if (n->gate->needs_grad)
+        add_to_gate(tape, n, dy);
+    if (n->up->needs_grad)
+        add_to_up(tape, n, dy);
 }
 
 struct swiglu_again {

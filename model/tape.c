@@ -126,6 +126,17 @@ real *tape_grad(struct tape *tape, struct tensor *t)
     return grad;
 }
 
+void tape_add_grad(struct tape *tape, struct tensor *t, const real *values)
+{
+    real beta, *grad = tape_grad_beta(tape, t, &beta);
+    size_t size = tensor_size(t);
+    if (beta == 0)
+        memcpy(grad, values, size * sizeof *grad);
+    else
+        for (size_t i = 0; i < size; i++)
+            grad[i] += values[i];
+}
+
 bool tape_turn(struct tensor *t)
 {
     return !t->shared || turns_wait(t->shared->turns, t->shared->section, t->shared->task);
@@ -142,9 +153,7 @@ void tape_pass_grad(struct tape *tape, struct tensor *out, struct tensor *t)
     if (!t->needs_grad)
         return;
     if (t->grad || t->parameter) {
-        real *grad = tape_grad(tape, t);
-        for (size_t i = 0; i < tensor_size(t); i++)
-            grad[i] += out->grad[i];
+        tape_add_grad(tape, t, out->grad);
         return;
     }
     t->grad = out->grad;

@@ -117,6 +117,9 @@ real *tape_grad(struct tape *tape, struct tensor *t);
 /* The same for a matrix product: `*beta` is 0 when the buffer is fresh and undefined, else 1. */
 real *tape_grad_beta(struct tape *tape, struct tensor *t, real *beta);
 
+/* Adds `values` (t->rows, t->cols) to the gradient of `t`. */
+void tape_add_grad(struct tape *tape, struct tensor *t, const real *values);
+
 /* Around what adds to the gradient of a parameter with `shared`; with any other they do nothing.
  * False: a task gave up, and nothing is to be added. */
 bool tape_turn(struct tensor *t);
