@@ -7,9 +7,9 @@
  * Prints lines `figure value goal met|missed`, and comments after #. Every figure is a ratio within
  * this run, of rounds that alternate, since machines drift; medians over the rounds.
  *
- * The operations per second of the model's linear layers, while requests are scored and while
- * techniques train, are compared with the sgemm rate at the model's own shapes, one product for
- * each thread; two threads with one; packed weights with expanded ones; a prompt that requests
+ * The operations per second of the products that scoring and training cannot do without are
+ * compared with the sgemm rate at the model's own shapes, one product for each thread; two threads
+ * with one; packed weights with expanded ones; a prompt that requests
  * share with the same in front of each; many labels with two.
  */
 #include <math.h>
@@ -25,7 +25,7 @@ enum {
     ROUNDS = 5,
     GEMM_ROWS = 512,
     SCORED = 96,
-    TRAINED = 32,
+    TRAINED = 48, /* three steps, the first of which is not counted */
     LABELLED = 154,
     GEMM_REPEATS = 2,
     PREFIX = 300,  /* tokens of the few-shot prompt, at least */
@@ -42,8 +42,10 @@ static enum status gemm_task(void *context, size_t task, int worker, struct erro
     const struct model *model = engine->model;
     struct arena *arena = &engine_workspace(engine, worker, false)->arena;
     int widest = model->n_ff > model->n_embd ? model->n_ff : model->n_embd;
-    real *x = arena_zalloc(arena, (size_t)GEMM_ROWS * (size_t)widest * sizeof *x);
-    real *y = arena_zalloc(arena, (size_t)GEMM_ROWS * (size_t)widest * sizeof *y);
+    size_t size = (size_t)GEMM_ROWS * (size_t)widest;
+    real *x = arena_alloc(arena, size * sizeof *x), *y = arena_alloc(arena, size * sizeof *y);
+    for (size_t i = 0; i < size; i++)
+        x[i] = (real)(i % 7) - 3; /* zeros may be multiplied faster */
     for (int repeat = 0; repeat < GEMM_REPEATS; repeat++)
         for (int layer = 0; layer < model->n_layer; layer++)
             for (int site = 0; site < N_SITES; site++) {
@@ -79,18 +81,13 @@ static void first_rows(size_t *at, size_t count)
         at[i] = i;
 }
 
-static double rate(struct measured measured)
-{
-    return measured.tokens / measured.seconds;
-}
-
 /* ---- The engine beside its products --------------------------------------------------------- */
 
 /* Passes are products for each one of a forward pass: a LoRA step has the gradient of the
  * activations too, and a step of all weights theirs. */
 static const struct work {
     const char *name, *technique;
-    double passes;
+    int passes;
     bool alone; /* measured on one thread too */
 } works[] = {{"scoring", "zero_shot", 1, true},
              {"lora", "lora", 2, true},
@@ -98,13 +95,147 @@ static const struct work {
 
 enum { WORKS = sizeof works / sizeof *works };
 
-static double work_rate(struct bench *b, const struct work *work, struct adapted *adapted)
+/* What was run in how much time. */
+struct run {
+    double rows;     /* prefixes included */
+    double scored;   /* rows whose state behind the last layer is read */
+    double examples; /* requests */
+    double prefixes; /* times that the shared prefix was run */
+    double seconds;
+    double first; /* seconds of the first step over those of the others; 0: there are no steps */
+};
+
+static struct run run_scoring(struct bench *b, struct adapted *adapted)
 {
     size_t at[SCORED];
     first_rows(at, SCORED);
-    const struct material material = {.data = &b->data, .rows = at, .count = TRAINED};
-    return rate(work->passes > 1 ? bench_train(adapted, &material, NULL)
-                                 : bench_score(b, adapted, (struct rows){at, SCORED}, NULL));
+    struct measured measured = bench_score(b, adapted, (struct rows){at, SCORED}, NULL);
+    return (struct run){.rows = measured.tokens,
+                        .scored = (double)SCORED * adapted->labels->n_forks,
+                        .examples = SCORED,
+                        .seconds = measured.seconds};
+}
+
+/* Steps as they come in a training: the first one apart, since it is also the first to touch the
+ * memory. */
+struct stopwatch {
+    double start, first, end; /* seconds on the clock */
+    size_t steps, examples, answers, first_examples, first_answers;
+};
+
+static enum status note_step(void *context, const struct training_step *step, size_t total_steps,
+                             struct error *err)
+{
+    struct stopwatch *watch = context;
+    (void)total_steps;
+    (void)err;
+    watch->end = clock_seconds();
+    watch->steps = step->step;
+    watch->examples = step->examples;
+    watch->answers = step->tokens;
+    if (step->step > 1)
+        return OK;
+    watch->first = watch->end;
+    watch->first_examples = step->examples;
+    watch->first_answers = step->tokens;
+    return OK;
+}
+
+static double train(struct adapted *adapted, size_t count, struct stopwatch *watch)
+{
+    size_t at[TRAINED];
+    struct training_report report;
+    struct error err;
+    first_rows(at, TRAINED);
+    const struct material material = {.data = adapted->data, .rows = at, .count = count};
+    const struct training_hooks hooks = {.context = watch, .step = note_step};
+    *watch = (struct stopwatch){.start = clock_seconds()};
+    must(trainer_run(adapted, &material, &hooks, NULL, &report, &err), &err);
+    return (double)report.tokens;
+}
+
+/* Rows of a training, which are the same each time. */
+struct known {
+    double first; /* of the first step */
+    double own;   /* of the examples of the others, without the prefix */
+};
+
+static struct known know(struct bench *b, const struct work *work, struct adapted *adapted)
+{
+    const struct example *examples[TRAINED];
+    struct sequence *sequences;
+    struct stopwatch watch;
+    struct error err;
+    struct known known = {0};
+    if (work->passes == 1)
+        return known;
+    for (size_t i = 0; i < TRAINED; i++)
+        examples[i] = &adapted->data->examples[i];
+    must(prompt_encode(adapted, examples, TRAINED, true, &b->arena, &sequences, &err), &err);
+    for (size_t i = TRAINED / 3; i < TRAINED; i++)
+        known.own += sequences[i].request + sequences[i].answer - 1;
+    known.first = train(adapted, TRAINED / 3, &watch);
+    return known;
+}
+
+static struct run run_training(struct adapted *adapted, struct known known)
+{
+    struct stopwatch w;
+    struct run run = {.rows = train(adapted, TRAINED, &w) - known.first};
+    double steps = (double)(w.steps - 1), prefix = (double)adapted->prefix.count;
+    run.scored = (double)(w.answers - w.first_answers);
+    run.examples = (double)(w.examples - w.first_examples);
+    run.prefixes = prefix > 0 ? (run.rows - known.own) / prefix : 0;
+    run.seconds = w.end - w.first;
+    run.first = (w.first - w.start) / (run.seconds / steps);
+    return run;
+}
+
+static struct run run_work(struct bench *b, const struct work *work, struct adapted *adapted,
+                           struct known known)
+{
+    return work->passes > 1 ? run_training(adapted, known) : run_scoring(b, adapted);
+}
+
+/* Floating-point operations of the products that the work needs; what the engine does beyond them,
+ * or computes twice, counts as nothing done.
+ *
+ * Linear layers: two for each weight and row, in the last layer for keys and values only, and for
+ * the rest in the scored rows. The output head in training: two for each of its weights and scored
+ * row; scoring reads a few of its rows. All this as often as `passes` says; LoRA needs no gradient
+ * of what enters the first layer. LoRA's own matrices: two for each value and row forward, two for
+ * the gradient of their input and two for their own. Attention (but in the last layer, where few
+ * rows need it): scores and mix, four for each feature and row that a row sees, and twice as many
+ * on the way back; how many are seen is taken from the mean length, which makes it a little less
+ * than it is. Norms, rotation, activations, softmax, AdamW: none. */
+static double needed(const struct adapted *adapted, const struct work *work, const struct run *run)
+{
+    const struct model *m = adapted->engine->model;
+    double all = 0, early = 0, keys = 0;
+    for (int site = 0; site < N_SITES; site++) {
+        double operations = 2.0 * (double)tensor_size(&m->layers[0].linear[site]);
+        all += operations;
+        keys += site == SITE_K || site == SITE_V ? operations : 0;
+        early += site == SITE_Q || site == SITE_K || site == SITE_V ? operations : 0;
+    }
+    double between = m->n_layer - 1.0, prefix = (double)adapted->prefix.count;
+    double linear = (between * all + keys) * run->rows + (all - keys) * run->scored;
+    double own = (run->rows - run->prefixes * prefix) / run->examples;
+    double seen =
+        run->examples * own * (prefix + (own + 1) / 2) + run->prefixes * prefix * (prefix + 1) / 2;
+    double attention = 4.0 * m->n_head * m->head_dim * between * seen;
+    if (work->passes == 1)
+        return linear + attention;
+    double head = 2.0 * (double)tensor_size(&m->output) * run->scored;
+    double operations = work->passes * (linear + head) + 3 * attention;
+    if (work->passes == 2)
+        operations += (6.0 * (double)adapted->parameters.count - early) * run->rows;
+    return operations;
+}
+
+static double rate(struct run run)
+{
+    return run.rows / run.seconds;
 }
 
 static struct adapted *work_adapt(struct bench *b, const struct work *work)
@@ -137,22 +268,27 @@ static void print_ratio(const char *work, const char *what, double *values, doub
 
 static void bench_work(struct bench *b, struct bench *one, const struct work *work)
 {
-    const double operations = layer_operations(b->model);
-    double gemm[ROUNDS], rates[ROUNDS], shares[ROUNDS], gains[ROUNDS];
+    double gemm[ROUNDS], rates[ROUNDS], shares[ROUNDS], gains[ROUNDS], firsts[ROUNDS];
     struct adapted *adapted = work_adapt(b, work);
     struct adapted *alone = work->alone ? work_adapt(one, work) : NULL;
+    struct known known = know(b, work, adapted);
     for (int i = 0; i < ROUNDS; i++) {
         double before = gemm_rate(b->engine);
-        rates[i] = work_rate(b, work, adapted);
+        struct run run = run_work(b, work, adapted, known);
         gemm[i] = (before + gemm_rate(b->engine)) / 2;
-        shares[i] = 100 * work->passes * rates[i] * operations / gemm[i];
+        rates[i] = rate(run);
+        firsts[i] = run.first;
+        shares[i] = 100 * needed(adapted, work, &run) / run.seconds / gemm[i];
         if (alone)
-            gains[i] = rates[i] / work_rate(one, work, alone);
+            gains[i] = rates[i] / rate(run_work(one, work, alone, known));
     }
     printf(
         "# %s: %.0f tokens/s; sgemm at the model's shapes, %d rows: %.1f GFLOP/s on %d threads\n",
         work->name, median(rates, ROUNDS), GEMM_ROWS, median(gemm, ROUNDS) / 1e9,
         pool_threads(b->engine->pool));
+    if (work->passes > 1)
+        printf("# %s: the first step, not counted above, takes %.2f times as long as others\n",
+               work->name, median(firsts, ROUNDS));
     print_ratio(work->name, "percent_of_sgemm", shares, 90);
     if (alone && pool_threads(b->engine->pool) == 2)
         print_ratio(work->name, "two_threads_over_one", gains, 1.85);
@@ -184,9 +320,11 @@ static void bench_packed(struct bench *b)
         if (!works[w].alone)
             continue;
         struct adapted *fast = work_adapt(b, &works[w]), *small = work_adapt(&packed, &works[w]);
-        for (int i = 0; i < ROUNDS; i++)
-            costs[i] =
-                100 - 100 * work_rate(&packed, &works[w], small) / work_rate(b, &works[w], fast);
+        struct known known = know(b, &works[w], fast);
+        for (int i = 0; i < ROUNDS; i++) {
+            double slow = rate(run_work(&packed, &works[w], small, known));
+            costs[i] = 100 - 100 * slow / rate(run_work(b, &works[w], fast, known));
+        }
         snprintf(name, sizeof name, "%s_percent_lost_with_packed_weights", works[w].name);
         goal_at_most(name, median(costs, ROUNDS), 15);
         adapted_release(small);
@@ -291,7 +429,8 @@ static void bench_prefix(struct bench *b)
     struct scores shared, alone;
     struct error err;
     double gains[PREFIX_ROUNDS];
-    first_rows(at, REQUESTS + TRAINED);
+    for (size_t i = 0; i < REQUESTS + TRAINED; i++)
+        at[i] = i;
     struct adapted *adapted = few_shot(b, (struct rows){at + REQUESTS, TRAINED});
     struct tokens prefix = adapted->prefix;
     const struct retrieved all = {.ids = prefix.ids, .count = (int)prefix.count};
