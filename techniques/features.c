@@ -101,7 +101,7 @@ enum status features_compute(struct adapted *adapted, enum features what,
     if (status == OK)
         status = prompt_encode(adapted, examples, count, false, &arena, &sequences, err);
     if (status == OK) {
-        size_t n = pack_cut(sequences, count, 0, 0, PACK_ROWS, 1, &arena, &spans);
+        size_t n = pack_cut(sequences, count, 0, 0, PACK_ROWS, PACK_WORKERS, &arena, &spans);
         r.sequences = sequences;
         r.spans = spans;
         status = pool_run(adapted->engine->pool, n, read_span, &r, err);

@@ -66,7 +66,8 @@ enum status likelihood_score(struct adapted *adapted, enum likelihood_context co
     s.prefix_count = (int)virtual.count;
     s.cache = context == AFTER_PROMPT ? adapted->prefix_cache : NULL;
     arena_init(&arena, &adapted->engine->meter);
-    size_t n = pack_cut(sequences, count, 0, s.prefix_count, LIKELIHOOD_ROWS, 2, &arena, &spans);
+    size_t n = pack_cut(sequences, count, 0, s.prefix_count, LIKELIHOOD_ROWS, PACK_WORKERS, &arena,
+                        &spans);
     s.spans = spans;
     status = pool_run(adapted->engine->pool, n, score_span, &s, err);
     tokens_release(&virtual);

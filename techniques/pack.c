@@ -25,11 +25,11 @@ static size_t count_spans(size_t total, int once, int rows)
 }
 
 size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int once, int rows,
-                size_t least, struct arena *arena, struct span **spans)
+                size_t workers, struct arena *arena, struct span **spans)
 {
     size_t total = sum_rows(sequences, count, extra);
     size_t n = count_spans(total, once, rows);
-    n = n < least ? least : n;
+    n = (n + workers - 1) / workers * workers;
     n = n > count ? count : n;
     *spans = arena_alloc(arena, (n ? n : 1) * sizeof **spans);
     size_t at = 0, before = 0;

@@ -14,16 +14,19 @@ enum {
 }; /* rows a batch aims at: enough for full speed of the products, little
       enough that two workers' activations fit beside the model */
 
+enum { PACK_WORKERS = 2 }; /* packs come in multiples of that, so that two workers end together */
+
 /* Where packs end: examples [first, last). */
 struct span {
     size_t first, last;
 };
 
 /* Cuts `count` sequences into consecutive spans of about `rows` rows, counting `extra` rows for
- * each example and `once` for each span. The cut depends on the sequences alone. At least `least`
- * spans (as far as there are examples). Returns how many; `*spans` lives in `arena`. */
+ * each example and `once` for each span. The cut depends on the sequences alone. A
+ * multiple of `workers` spans (as far as there are examples). Returns how many; `*spans` lives in
+ * `arena`. */
 size_t pack_cut(const struct sequence *sequences, size_t count, int extra, int once, int rows,
-                size_t least, struct arena *arena, struct span **spans);
+                size_t workers, struct arena *arena, struct span **spans);
 
 /* Shares `count` sequences out among micro-batches of about `rows` rows, `once` for the prefix of
  * each included, and puts them in that order: those of span s are sequences[first .. last - 1].

@@ -227,8 +227,8 @@ static enum status score_batch(struct batch *batch, struct error *err)
         batch->log_probabilities[i] =
             arena_alloc(batch->arena, (size_t)trie->n_labels * sizeof(double));
     }
-    size_t n =
-        pack_cut(batch->sequences, batch->count, tokens, 0, PACK_ROWS, 1, batch->arena, &spans);
+    size_t n = pack_cut(batch->sequences, batch->count, tokens, 0, PACK_ROWS, PACK_WORKERS,
+                        batch->arena, &spans);
     batch->spans = spans;
     enum status status = pool_run(batch->server->engine->pool, n, score_span, batch, err);
     for (size_t i = 0; i < batch->count && status == OK; i++) {

@@ -320,7 +320,7 @@ enum status score_labels(struct adapted *adapted, enum score_how how,
                   : SCORE_SEARCH;
     int extra = how == SCORE_WHOLE ? adapted->labels->tokens : 0;
     struct span *spans;
-    size_t n = pack_cut(sequences, count, extra, 0, PACK_ROWS, 1, arena, &spans);
+    size_t n = pack_cut(sequences, count, extra, 0, PACK_ROWS, PACK_WORKERS, arena, &spans);
     s.spans = spans;
     scores->log_probabilities = arena_alloc(arena, count * labels * sizeof(double));
     scores->rows = arena_alloc(arena, count * sizeof *scores->rows);
