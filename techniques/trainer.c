@@ -143,9 +143,9 @@ double trainer_tokens(const struct setting *setting, size_t examples, double exa
 {
     size_t batch = trainer_batch(setting, examples);
     size_t epochs = (size_t)trainer_epochs(setting, examples);
-    double steps = (double)(epochs * ((examples + batch - 1) / batch));
+    size_t steps = epochs * ((examples + batch - 1) / batch);
     double micro = trainer_micro_batches((double)batch, example_tokens, prefix_tokens);
-    return (double)(epochs * examples) * example_tokens + steps * micro * prefix_tokens;
+    return (double)(epochs * examples) * example_tokens + (double)steps * micro * prefix_tokens;
 }
 
 /* Learning rate of step `step` (from 1) as a share of the highest. */
