@@ -488,18 +488,20 @@ static size_t count_sizes(const struct policy_view *v, size_t arm)
     return count;
 }
 
-/* The leader at `top`, when it has too few sizes for a learning curve, with as many examples as lie
- * in the middle, by their ratio, of the smallest size and the largest. */
+/* The leader at `top`, when it has too few sizes for a learning curve, with the smallest size of
+ * one, and with as many examples as lie in the middle of that and `top`, by their ratio. */
 static bool bend(const struct policy_view *v, size_t top, struct policy_action *action)
 {
-    size_t first = policy_first_rung(v->examples), arm = arm_in_place(v, top, 0);
-    size_t middle = (size_t)lround(sqrt((double)first * (double)top));
-    if (arm == v->arm_count || top < 2 * first || count_sizes(v, arm) >= CURVE_SIZES)
+    size_t arm = arm_in_place(v, top, 0);
+    if (arm == v->arm_count || top < 2 * FIRST_RUNG)
         return false;
     size_t rate = best_at(v, arm, top)->rate;
-    bool untried = !find(v, arm, rate, middle);
-    return untried && v->seconds(v->context, arm, middle, 0) <= v->left &&
-           act(action, arm, rate, middle, 0);
+    const size_t sizes[] = {FIRST_RUNG, (size_t)lround(sqrt((double)FIRST_RUNG * (double)top))};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (count_sizes(v, arm) < CURVE_SIZES && !find(v, arm, rate, sizes[i]) &&
+            v->seconds(v->context, arm, sizes[i], 0) <= v->left)
+            return act(action, arm, rate, sizes[i], 0);
+    return false;
 }
 
 bool policy_next(const struct policy_view *v, struct policy_action *action)

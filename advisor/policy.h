@@ -18,10 +18,10 @@
  * or as many examples as there is time for.
  *
  * What is left goes first into making sure: where the runner-up at the largest size is within
- * chance of the leader, both are trained once more with another seed; and the leader gets a third
- * size, without which its learning curve cannot be drawn. Then come further learning rates of the
- * winner, arms that had not had their turn, again by their priors and before the rates where only
- * one was screened, and a third seed for what still ties.
+ * chance of the leader, both are trained once more with another seed; and the leader as many sizes
+ * as a learning curve takes, three. Then come further learning rates of the winner, arms that had
+ * not had their turn, again by their priors and before the rates where only one was screened, and a
+ * third seed for what still ties.
  *
  * Arms are compared by the metric at equal size, equal ones by their loss, as trained with the
  * first seed: further seeds tell finalists apart in the ranking, and decide nothing before.

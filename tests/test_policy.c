@@ -401,7 +401,7 @@ static void test_three_sizes(void **state)
     (void)state;
     static const struct {
         size_t examples, middle; /* 0: no third size */
-    } cases[] = {{363, 152}, {256, 128}, {511, 181}, {255, 0}, {64, 0}, {20, 0}};
+    } cases[] = {{363, 152}, {128, 91}, {511, 181}, {127, 0}, {64, 0}, {20, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct world w = duel(cases[i].examples, 0.15);
         size_t others = 0;
