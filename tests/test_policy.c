@@ -395,6 +395,22 @@ static void test_ties_get_seeds(void **state)
     assert_int_equal(count_of(&w, 0, 2048, 1), 0);
 }
 
+/* The sizes of a ladder. */
+static void test_rungs(void **state)
+{
+    (void)state;
+    static const size_t ladders[][4] = {
+        {20}, {128}, {255}, {64, 256}, {64, 511}, {64, 256, 512}, {64, 256, 1024}, {64, 256, 2047}};
+    for (size_t i = 0; i < sizeof ladders / sizeof *ladders; i++) {
+        size_t all = 0, size;
+        for (size_t k = 0; k < 4 && ladders[i][k]; k++)
+            all = ladders[i][k];
+        size = policy_first_rung(all);
+        for (size_t k = 0; ladders[i][k]; k++, size = policy_next_rung(all, size))
+            assert_int_equal(size, ladders[i][k]);
+    }
+}
+
 /* The winner has three sizes or more whenever there is time for them. */
 static void test_three_sizes(void **state)
 {
@@ -622,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_an_arm_without_steps_reads_less),
         cmocka_unit_test(test_ties_get_seeds),
+        cmocka_unit_test(test_rungs),
         cmocka_unit_test(test_three_sizes),
         cmocka_unit_test(test_part_of_the_examples),
         cmocka_unit_test(test_seeds_do_not_promote),
