@@ -188,7 +188,7 @@ class Torch:
         self.torch, self.batch_loss = torch, batch_loss
         model = load_model(arguments.model, torch.float32)
         torch.set_num_threads(arguments.threads)
-        setting = argparse.Namespace(rank=8, alpha=8, modules="q_proj,v_proj")
+        setting = argparse.Namespace(rank=8, alpha=8, modules="all-linear")
         technique = "lora" if arguments.serve == "lora" else "full_finetune"
         self.model = TECHNIQUES[technique](model, setting, None).train()
         self.trained = [p for p in self.model.parameters() if p.requires_grad]

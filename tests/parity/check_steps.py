@@ -51,7 +51,7 @@ def main():
     given = parser.parse_args()
     ours = json.loads((given.folder / "steps.json").read_text())
     model = load_model(given.model, torch.float32)
-    settings = SimpleNamespace(rank=8, alpha=8, modules="q_proj,v_proj", virtual_tokens=20)
+    settings = SimpleNamespace(rank=8, alpha=8, modules="all-linear", virtual_tokens=20)
     model = peft_trial.TECHNIQUES[ours["technique"]](model, settings, None)
     start(model, ours["parameters"], np.fromfile(given.folder / "start.bin", dtype=np.float32))
     rows = make_rows(transformers_tokenizer(given.model), given.train, ours["rows"])

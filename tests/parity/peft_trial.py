@@ -41,7 +41,7 @@ def parse_arguments():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("-r", "--rank", type=int, default=8)
     parser.add_argument("--alpha", type=float, default=8)
-    parser.add_argument("--modules", default="q_proj,v_proj", help="or all-linear")
+    parser.add_argument("--modules", default="all-linear", help="or names, as q_proj,v_proj")
     parser.add_argument("--virtual-tokens", type=int, default=20)
     parser.add_argument("--warmup", type=float, default=0.1, help="share of the steps")
     parser.add_argument("--threads", type=int, default=1)
