@@ -6,8 +6,10 @@
 #include "evaluators/statistics.h"
 
 enum {
-    FIRST_RUNG = 64,
+    FEW = 1024, /* examples; all of fewer are one size */
+    FIRST_RUNG = 128,
     GROWTH = 4,
+    LEAST_SIZE = 64, /* of a part of the examples, and of a learning curve */
     LEAST_EPOCHS = 2,
     LEAST_SEEN = 512, /* examples, those of all passes, of a training that is cut short */
     CURVE_SIZES = 3,  /* that a learning curve takes */
@@ -25,17 +27,17 @@ static const double once_share = 0.3, doubtful_share = 0.08;
  * there is: what is dear has to promise more, the more so the less time there is. */
 static const double points_for_time = 3;
 
-/* A trial with 64 examples takes as many steps as one with 128 and two thirds of its time: where
- * the next size is all examples and not four times as many, all of them are the first size. */
+/* Training takes a least number of steps, and fewer passes over more examples: a trial with 64
+ * takes 0.42 of the time of one with 512. Screening on them tells too little for that. */
 size_t policy_first_rung(size_t examples)
 {
-    return examples < GROWTH * FIRST_RUNG ? examples : FIRST_RUNG;
+    return examples < FEW ? examples : FIRST_RUNG;
 }
 
 size_t policy_next_rung(size_t examples, size_t size)
 {
     size_t next = GROWTH * size;
-    return examples < 2 * next ? examples : next;
+    return examples < 3 * next ? examples : next;
 }
 
 double policy_screening_share(void)
@@ -83,6 +85,53 @@ static const struct arm_trial *best_at(const struct policy_view *v, size_t arm, 
     return best;
 }
 
+/* Seconds spent so far, and those that are left. */
+static double total_seconds(const struct policy_view *v)
+{
+    double total = v->left;
+    for (size_t i = 0; i < v->trial_count; i++)
+        total += v->trials[i].seconds;
+    return total;
+}
+
+/* The least passes over `n` examples of a training that is cut short. */
+static int least_epochs(size_t n)
+{
+    int least = (int)((LEAST_SEEN + n - 1) / n);
+    return least < LEAST_EPOCHS ? LEAST_EPOCHS : least;
+}
+
+/* Seconds of training it on so many examples, with fewer passes if need be. */
+static double shortest(const struct policy_view *v, size_t arm, size_t examples)
+{
+    return fmin(v->seconds(v->context, arm, examples, 0),
+                v->seconds(v->context, arm, examples, least_epochs(examples)));
+}
+
+/* Whether some arm was trained with so many examples, or can be in `total` seconds. */
+static bool is_within_reach(const struct policy_view *v, size_t examples, double total)
+{
+    for (size_t i = 0; i < v->trial_count; i++)
+        if (v->arms[v->trials[i].arm].trained && v->trials[i].examples == examples)
+            return true;
+    for (size_t arm = 0; arm < v->arm_count; arm++)
+        if (v->arms[arm].trained && v->arms[arm].least <= examples &&
+            shortest(v, arm, examples) <= total)
+            return true;
+    return false;
+}
+
+/* The examples on which arms are screened: the first rung, halved until the time for trials takes
+ * one arm. */
+static size_t first_size(const struct policy_view *v)
+{
+    double total = total_seconds(v);
+    size_t size = policy_first_rung(v->examples);
+    while (size >= 2 * LEAST_SIZE && !is_within_reach(v, size, total))
+        size /= 2;
+    return size;
+}
+
 /* Seconds spent on arms that run once, and on those that train: screening alone, on other rates at
  * the same size, or all. */
 struct spent {
@@ -92,7 +141,7 @@ struct spent {
 static struct spent count_spent(const struct policy_view *v)
 {
     struct spent spent = {0};
-    size_t first = policy_first_rung(v->examples);
+    size_t first = first_size(v);
     for (size_t i = 0; i < v->trial_count; i++) {
         const struct arm_trial *t = &v->trials[i];
         if (!v->arms[t->arm].trained) {
@@ -154,7 +203,7 @@ static size_t affordable_once(const struct policy_view *v, size_t arm, double al
     for (size_t n = v->examples; n >= v->arms[arm].least; n /= 2) {
         if (v->seconds(v->context, arm, n, 0) <= allowed)
             return n;
-        if (n < 2 * FIRST_RUNG)
+        if (n < 2 * LEAST_SIZE)
             break;
     }
     return 0;
@@ -197,7 +246,7 @@ static bool run_once(const struct policy_view *v, double share, struct policy_ac
 static size_t screening_rate(const struct policy_view *v, size_t arm)
 {
     const struct arm *a = &v->arms[arm];
-    size_t first = policy_first_rung(v->examples);
+    size_t first = first_size(v);
     for (size_t rate = a->usual_rate;; rate--) {
         const struct arm_trial *trial = find(v, arm, rate, first);
         if (!trial)
@@ -207,27 +256,13 @@ static size_t screening_rate(const struct policy_view *v, size_t arm)
     }
 }
 
-/* The least passes over `n` examples of a training that is cut short. */
-static int least_epochs(size_t n)
-{
-    int least = (int)((LEAST_SEEN + n - 1) / n);
-    return least < LEAST_EPOCHS ? LEAST_EPOCHS : least;
-}
-
-/* Seconds of training it on all examples, with fewer passes if need be. */
-static double finishing(const struct policy_view *v, size_t arm)
-{
-    return fmin(v->seconds(v->context, arm, v->examples, 0),
-                v->seconds(v->context, arm, v->examples, least_epochs(v->examples)));
-}
-
 /* The arm's prior, less what it costs to screen it and to train it on all examples. */
 static double promise(const struct policy_view *v, size_t arm, int epochs)
 {
-    size_t first = policy_first_rung(v->examples);
+    size_t first = first_size(v);
     double seconds = v->seconds(v->context, arm, first, epochs);
     if (v->examples > first)
-        seconds += finishing(v, arm);
+        seconds += shortest(v, arm, v->examples);
     return v->arms[arm].prior - points_for_time * seconds / v->left;
 }
 
@@ -235,7 +270,7 @@ static double promise(const struct policy_view *v, size_t arm, int epochs)
  * usual number), for `allowed` seconds, other than `but`; arm_count when there is none. */
 static size_t next_to_screen(const struct policy_view *v, int epochs, double allowed, size_t but)
 {
-    size_t chosen = v->arm_count, first = policy_first_rung(v->examples);
+    size_t chosen = v->arm_count, first = first_size(v);
     double most = -INFINITY;
     for (size_t arm = 0; arm < v->arm_count; arm++) {
         const struct arm *a = &v->arms[arm];
@@ -255,7 +290,7 @@ static size_t next_to_screen(const struct policy_view *v, int epochs, double all
 /* While nothing was trained, fewer passes are better than nothing. */
 static bool screen_briefly(const struct policy_view *v, struct policy_action *action)
 {
-    size_t first = policy_first_rung(v->examples);
+    size_t first = first_size(v);
     size_t arm = next_to_screen(v, LEAST_EPOCHS, v->left, v->arm_count);
     int epochs = LEAST_EPOCHS;
     if (arm == v->arm_count)
@@ -269,7 +304,7 @@ static bool screen_briefly(const struct policy_view *v, struct policy_action *ac
  * would be all that is done: the most promising one is trained on all examples at once. */
 static bool go_straight(const struct policy_view *v, struct policy_action *action)
 {
-    size_t first = policy_first_rung(v->examples);
+    size_t first = first_size(v);
     size_t arm = next_to_screen(v, 0, v->left, v->arm_count);
     if (first == v->examples || arm == v->arm_count || count_spent(v).all > 0 ||
         !(v->seconds(v->context, arm, v->examples, 0) <= v->left))
@@ -278,7 +313,7 @@ static bool go_straight(const struct policy_view *v, struct policy_action *actio
     double screening = v->seconds(v->context, arm, first, 0);
     if (other < v->arm_count)
         screening += v->seconds(v->context, other, first, 0);
-    if (screening + finishing(v, arm) <= v->left)
+    if (screening + shortest(v, arm, v->examples) <= v->left)
         return false;
     return act(action, arm, screening_rate(v, arm), v->examples, 0);
 }
@@ -291,7 +326,7 @@ static bool screen(const struct policy_view *v, double share, struct policy_acti
     double most = alone || allowed > v->left ? v->left : allowed;
     size_t arm = next_to_screen(v, 0, most, v->arm_count);
     if (arm < v->arm_count)
-        return act(action, arm, screening_rate(v, arm), policy_first_rung(v->examples), 0);
+        return act(action, arm, screening_rate(v, arm), first_size(v), 0);
     return alone && screen_briefly(v, action);
 }
 
@@ -406,7 +441,7 @@ static bool climb_partly(const struct policy_view *v, size_t last, size_t next, 
 /* The rungs above the first; `*top` is the largest size that has a result. */
 static bool climb(const struct policy_view *v, size_t *top, struct policy_action *action)
 {
-    size_t last = policy_first_rung(v->examples), size;
+    size_t last = first_size(v), size;
     for (; last < v->examples && count_at(v, last); last = size) {
         size = policy_next_rung(v->examples, last);
         if (halve(v, last, size, action))
@@ -430,10 +465,10 @@ static bool use_rest(const struct policy_view *v, struct policy_action *action)
     return true;
 }
 
-/* The share of the time for screening: where there is no larger size, all but that for rates. */
+/* The share of the time for screening: where no larger size is planned, all but that for rates. */
 static double share_to_screen(const struct policy_view *v)
 {
-    return v->examples > policy_first_rung(v->examples) ? screening_share : 1 - rate_share;
+    return v->examples < FEW ? 1 - rate_share : screening_share;
 }
 
 /* ---- Making sure ---------------------------------------------------------------------------- */
@@ -493,10 +528,10 @@ static size_t count_sizes(const struct policy_view *v, size_t arm)
 static bool bend(const struct policy_view *v, size_t top, struct policy_action *action)
 {
     size_t arm = arm_in_place(v, top, 0);
-    if (arm == v->arm_count || top < 2 * FIRST_RUNG)
+    if (arm == v->arm_count || top < 2 * LEAST_SIZE)
         return false;
     size_t rate = best_at(v, arm, top)->rate;
-    const size_t sizes[] = {FIRST_RUNG, (size_t)lround(sqrt((double)FIRST_RUNG * (double)top))};
+    const size_t sizes[] = {(size_t)lround(sqrt((double)LEAST_SIZE * (double)top)), LEAST_SIZE};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (count_sizes(v, arm) < CURVE_SIZES && !find(v, arm, rate, sizes[i]) &&
             v->seconds(v->context, arm, sizes[i], 0) <= v->left)
@@ -506,7 +541,7 @@ static bool bend(const struct policy_view *v, size_t top, struct policy_action *
 
 bool policy_next(const struct policy_view *v, struct policy_action *action)
 {
-    size_t first = policy_first_rung(v->examples), top = first;
+    size_t first = first_size(v), top = first;
     if (run_once(v, once_share, action) || go_straight(v, action) ||
         screen(v, share_to_screen(v), action))
         return true;
@@ -517,10 +552,9 @@ bool policy_next(const struct policy_view *v, struct policy_action *action)
         return true;
     size_t straight = size_between(v, top, v->examples + 1); /* reached without the rungs below */
     top = straight && count_at(v, straight) ? straight : top;
-    if (repeat(v, top, SEEDS, action) || bend(v, top, action))
-        return true;
-    bool alone = count_at(v, first) < 2; /* a second arm tells more than a second rate */
-    return (alone && use_rest(v, action)) || vary_rates(v, top, 1, INFINITY, action) ||
-           use_rest(v, action) || vary_rates(v, first, v->arm_count, INFINITY, action) ||
+    bool alone = count_at(v, first) < 2; /* a second arm tells more than a second trial of one */
+    return (alone && use_rest(v, action)) || repeat(v, top, SEEDS, action) ||
+           bend(v, top, action) || vary_rates(v, top, 1, INFINITY, action) || use_rest(v, action) ||
+           vary_rates(v, first, v->arm_count, INFINITY, action) ||
            repeat(v, top, SEEDS + 1, action);
 }

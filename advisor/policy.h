@@ -5,23 +5,23 @@
  *
  * An arm is a technique. Arms that train nothing by steps run once, as far as they take 30 % of the
  * time together, those with the highest prior first; one with no prior in its favour only if it
- * takes 8 %. The others are screened on a small part of the examples with their usual learning
- * rate, the most promising first, as many as a share of the time allows: promise is the prior less
- * three points for each time that screening the arm and then training it on all examples would take
- * the time left. Where there is no time to screen two and train one of them on all examples, the
- * most promising one is trained on all at once. The better half of those screened then tries its
- * neighbouring learning rates. After that follows successive halving (Karnin et al. 2013; Jamieson
- * and Talwalkar 2016): four times the examples for the better half of the arms, up to all examples,
- * each time trained from the start with a finished schedule. Where there are fewer than 256
- * examples, all of them are the small part, and screening may take all but the time for rates.
- * Where there is no time for the next size, the best arm gets fewer passes over it, two at least,
- * or as many examples as there is time for.
+ * takes 8 %. The others are screened with their usual learning rate on 128 examples, or on all of
+ * fewer than 1024, the most promising first, as many as a share of the time allows: promise is the
+ * prior less three points for each time that screening the arm and then training it on all examples
+ * would take the time left. Where all examples are screened on, that share is all but the time for
+ * rates; where there is no time for a single arm, the size is halved. Where there is no time to
+ * screen two arms on a part and train one of them on all examples, the most promising one is
+ * trained on all at once. The better half of those screened then tries its neighbouring learning
+ * rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar 2016):
+ * four times the examples for the better half of the arms, up to all examples, each time trained
+ * from the start with a finished schedule. Where there is no time for the next size, the best arm
+ * gets fewer passes over it, two at least, or as many examples as there is time for.
  *
- * What is left goes first into making sure: where the runner-up at the largest size is within
- * chance of the leader, both are trained once more with another seed; and the leader as many sizes
- * as a learning curve takes, three. Then come further learning rates of the winner, arms that had
- * not had their turn, again by their priors and before the rates where only one was screened, and a
- * third seed for what still ties.
+ * What is left goes first to a second arm, where there is none, and into making sure: where the
+ * runner-up at the largest size is within chance of the leader, both are trained once more with
+ * another seed; and the leader with as many sizes as a learning curve takes, three. Then come
+ * further learning rates of the winner, arms that had not had their turn, again by their priors,
+ * and a third seed for what still ties.
  *
  * Arms are compared by the metric at equal size, equal ones by their loss, as trained with the
  * first seed: further seeds tell finalists apart in the ranking, and decide nothing before.
@@ -77,7 +77,8 @@ bool policy_next(const struct policy_view *view, struct policy_action *action);
 /* Examples on which arms are screened. */
 size_t policy_first_rung(size_t examples);
 
-/* The size after `size`: all examples when there are not twice as many as the usual step gives. */
+/* The size after `size`: all examples when there are not three times as many as the usual step, of
+ * four times, gives. */
 size_t policy_next_rung(size_t examples, size_t size);
 
 /* The share of the time for training that screening may take where there are larger sizes. */

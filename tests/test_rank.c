@@ -720,7 +720,7 @@ static void test_what_it_would_take(void **state)
      * screening. few_shot: 250 answers, 2.9 s. Together with the 100 s spent and a fifth more: 163
      * s, or 125 s for few_shot alone. */
     assert_int_equal(row(&m, "lora")->status, STANDING_NOT_RUN);
-    says(row(&m, "lora")->note, "needs about 14 s more (64 examples); use --budget 3m");
+    says(row(&m, "lora")->note, "needs about 32 s more (500 examples); use --budget 4m");
     assert_int_equal(row(&m, "few_shot")->status, STANDING_NOT_RUN);
     says(row(&m, "few_shot")->note, "needs about 2.9 s more; use --budget 3m");
     assert_false(m.report.complete);

@@ -115,7 +115,7 @@ static void lay_ladder(struct question *q, size_t all, size_t told)
 /* The ladder with the largest recorded block. Returns how many techniques it has. */
 static size_t choose_ladder(struct question *q, size_t all)
 {
-    const size_t numbers[] = {all, all - 1, FIRST_RUNG};
+    const size_t numbers[] = {all, all - 1};
     size_t best = 0, techniques = 0;
     struct question chosen = *q;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -312,7 +312,7 @@ static enum status make_all(const struct record *record, struct model *model, si
         const struct recorded *row = &record->rows[i];
         struct question q = {
             .record = record, .task = record_task(record, row->task), .model = model};
-        if (row->examples < FIRST_RUNG || !is_first(record, i) ||
+        if (row->examples < LEAST_ASKED || !is_first(record, i) ||
             choose_ladder(&q, (size_t)row->examples) < least)
             continue;
         make_offers(&q);

@@ -9,8 +9,8 @@
  *   every size of the ladder. Techniques without steps are offered when they are recorded with at
  *   most that many examples, with any number if they do not learn; the largest size counts.
  * - The ladder is that of the policy's own rule for as many examples, or for one less, which can
- *   leave out a size, or for so few that there is one size alone, whichever makes the recorded
- *   block, sizes times techniques, as large as possible. A trial of any other size takes forever.
+ *   leave out a size, whichever makes the recorded block, sizes times techniques, as large as
+ *   possible. A trial of any other size takes forever.
  * - A learning rate is offered when it is recorded at some size of the ladder. Where it is not
  *   recorded at the size asked for, the nearest one that is answers for it: a measured trial, which
  *   is counted as a substitute. When that one was run before, the policy is told that the trial
@@ -28,7 +28,7 @@
 #include "advisor/rules.h"
 #include "tests/bench/recorded.h"
 
-enum { MOST_ARMS = 32, MOST_RUNGS = 6, MOST_RATES = 8, FIRST_RUNG = 64 };
+enum { MOST_ARMS = 32, MOST_RUNGS = 6, MOST_RATES = 8, LEAST_ASKED = 64 };
 
 struct offer {
     const struct technique *technique;
@@ -54,7 +54,7 @@ struct question {
     double reading_seconds; /* as in advisor/study.h: by the tasks whose answers are not written */
 };
 
-/* Asks about every task and every size from FIRST_RUNG on with which at least `least` techniques
+/* Asks about every task and every size from LEAST_ASKED on with which at least `least` techniques
  * that train by steps are recorded. `*questions` lives in `arena`. */
 enum status questions_make(const struct record *record, struct model *model, size_t least,
                            struct arena *arena, struct question **questions, size_t *count,
