@@ -12,6 +12,9 @@ static const double level = 0.8;
 /* Another seed, one standard deviation with so many examples; see the header. */
 static const double seed_deviation = 0.03, seed_examples = 64;
 
+/* Of the variance of development answers, the part that is one error of the whole curve. */
+static const double shared_part = 0.5;
+
 /* Sizes to forecast, times all training examples. */
 static const double multiples[] = {1, 2, 4, 16};
 
@@ -21,7 +24,8 @@ enum { MULTIPLES = sizeof multiples / sizeof *multiples };
 struct learner {
     struct ranked *row;
     bool fitted;
-    struct curve curve; /* of what is missing to the best value there is */
+    struct curve curve;     /* of what is missing to the best value there is */
+    double answer_variance; /* of the development answers at the largest size */
 };
 
 struct outlook {
@@ -47,9 +51,20 @@ static double ceiling(const struct outlook *o)
     return strcmp(o->metric->unit, "coefficient") ? 1 : 2; /* which begin at -1 */
 }
 
-double outlook_seed_variance(double examples)
+/* What another training seed does to a metric, as a variance. */
+static double seed_variance(double examples)
 {
     return seed_deviation * seed_deviation * seed_examples / examples;
+}
+
+double outlook_point_variance(double answer_variance, double examples)
+{
+    return (1 - shared_part) * answer_variance + seed_variance(examples);
+}
+
+double outlook_forecast_variance(double answer_variance, double examples)
+{
+    return shared_part * answer_variance + seed_variance(examples);
 }
 
 /* From the ends of a 95 % interval. */
@@ -106,14 +121,17 @@ static void fit(const struct outlook *o, struct learner *learner)
     struct curve_point *points =
         arena_alloc(&o->study->arena, o->trials->count * sizeof *points + 1);
     size_t count = 0;
+    double largest = 0;
     for (size_t i = 0; i < o->trials->count; i++) {
         const struct trial_record *t = &o->trials->items[i];
         if (!is_point(t, learner->row->technique) || !same_setting(t, best_setting(o, t)))
             continue;
-        double examples = (double)t->key.examples;
+        double examples = (double)t->key.examples, answers = interval_variance(t->low, t->high);
         points[count++] = (struct curve_point){examples, missing(o, t->metric.value),
-                                               interval_variance(t->low, t->high) +
-                                                   outlook_seed_variance(examples)};
+                                               outlook_point_variance(answers, examples)};
+        if (examples >= largest)
+            learner->answer_variance = answers;
+        largest = fmax(largest, examples);
     }
     learner->fitted = curve_fit(points, count, ceiling(o), &learner->curve, &err) == OK;
     if (!learner->fitted)
@@ -133,7 +151,8 @@ static struct forecast_point point_at(const struct outlook *o, const struct lear
                                    .high = missing(o, up ? f->low : f->high)};
     if (options->target.known)
         point.probability_meets_target =
-            measured(curve_chance(&learner->curve, examples, outlook_seed_variance(examples),
+            measured(curve_chance(&learner->curve, examples,
+                                  outlook_forecast_variance(learner->answer_variance, examples),
                                   missing(o, options->target.value)));
     return point;
 }
@@ -147,16 +166,17 @@ static void forecast(const struct outlook *o, struct learner *learner)
     for (size_t i = 0; i < MULTIPLES; i++) {
         double examples = multiples[i] * (double)o->study->split.train_count;
         struct forecast f;
-        if (examples > curve->last &&
-            curve_at(curve, examples, outlook_seed_variance(examples), &f))
+        double variance = outlook_forecast_variance(learner->answer_variance, examples);
+        if (examples > curve->last && curve_at(curve, examples, variance, &f))
             points[out->count++] = point_at(o, learner, examples, &f);
     }
     out->points = points;
     out->level = level;
     if (!options->target.known)
         return;
-    double until = curve_examples_for(curve, outlook_seed_variance(curve->last),
-                                      missing(o, options->target.value), options->confidence);
+    double variance = outlook_forecast_variance(learner->answer_variance, curve->last);
+    double until =
+        curve_examples_for(curve, variance, missing(o, options->target.value), options->confidence);
     const struct measured now = learner->row->probability_meets_target;
     if (now.known && now.value >= options->confidence) /* whatever the curve makes of it */
         out->examples_to_target = measured((double)learner->row->examples);
@@ -180,7 +200,7 @@ static double overtakes(const struct outlook *o, const struct learner *other,
                         const struct ranked *chosen)
 {
     const struct learner *rival = learner_of(o, chosen->technique);
-    double variance = outlook_seed_variance(other->curve.last), from = other->curve.last, examples;
+    double variance = seed_variance(other->curve.last), from = other->curve.last, examples;
     if (rival && !rival->fitted)
         return NAN;
     if (rival) {

@@ -8,7 +8,7 @@
  *
  *   texts        the token ids of all the work below, for the peers to do the same
  *   score        labels for prompts of 48 to 64 tokens, packed, behind a shared instruction
- *   lora, full   training steps on 16 examples each, LoRA with r 8 on all projections, or all weights
+ *   lora, full   training steps on 16 examples each: LoRA with r 8 everywhere, or all weights
  *   decode       greedy answers to many requests at once
  */
 #include <stdio.h>

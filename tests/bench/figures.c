@@ -93,14 +93,20 @@ static struct path path_of(const struct record *record, const struct recorded *l
     return path;
 }
 
-static struct curve_point point_of(const struct recorded *row)
+/* Of the development answers. */
+static double answer_variance(const struct recorded *row)
 {
     double right = share_of_right(row->dev_right, row->dev);
     struct interval wilson =
         wilson_interval((int64_t)llround(right * row->dev), (int64_t)row->dev, 0.95);
     double deviation = (wilson.high - wilson.low) / (2 * normal_quantile(0.975));
-    return (struct curve_point){row->examples, 1 - right,
-                                deviation * deviation + outlook_seed_variance(row->examples)};
+    return deviation * deviation;
+}
+
+static struct curve_point point_of(const struct recorded *row)
+{
+    return (struct curve_point){row->examples, 1 - share_of_right(row->dev_right, row->dev),
+                                outlook_point_variance(answer_variance(row), row->examples)};
 }
 
 /* The curve through the first `known` sizes against one beyond. */
@@ -114,7 +120,9 @@ static enum status forecast(const struct path *path, size_t known, const struct 
         points[i] = point_of(path->rows[i]);
     enum status status = curve_fit(points, known, 1, &curve, err);
     double right = share_of_right(later->test_right, later->test);
-    double variance = right * (1 - right) / later->test + outlook_seed_variance(later->examples);
+    double variance =
+        right * (1 - right) / later->test +
+        outlook_forecast_variance(answer_variance(path->rows[known - 1]), later->examples);
     if (status == OK && curve_at(&curve, later->examples, variance, &f))
         sample_add(held, 1 - right >= f.low && 1 - right <= f.high);
     return status;
