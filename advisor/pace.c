@@ -33,13 +33,18 @@ enum status trials_read(const struct study *study, struct arena *arena, struct t
 static const double pass_rows = 22, head_factor = 1.9, gradient_share = 0.9,
                     optimiser_operations = 193;
 
-/* What the technique costs by arithmetic, with its default setting. */
-static struct estimate estimate_of(const struct study *study, const struct technique *technique)
+/* What a setting costs by arithmetic. */
+static struct cost cost_of(const struct study *study, const struct setting *setting)
 {
-    const struct setting setting = setting_default(technique);
     const struct site_facts site = {.threads = 1, .weight_bits = 8 * sizeof(real)};
     const struct workload workload = study_workload(study, study->split.train_count);
-    return estimate_cost(&setting, &workload, &site);
+    return estimate_cost(setting, &workload, &site).cost;
+}
+
+static struct cost usual_cost(const struct study *study, const struct technique *technique)
+{
+    const struct setting setting = setting_default(technique);
+    return cost_of(study, &setting);
 }
 
 /* Operations of training on a token with frozen weights. */
@@ -52,7 +57,7 @@ static double frozen_operations(const struct cost *cost)
 static double training_work(const struct study *study, const struct setting *setting,
                             size_t examples)
 {
-    const struct cost cost = estimate_of(study, setting->technique).cost;
+    const struct cost cost = cost_of(study, setting);
     const struct model *model = study->model;
     double frozen = frozen_operations(&cost), batch = (double)trainer_batch(setting, examples);
     double extra = cost.training_operations / cost.training_tokens / frozen - 1;
@@ -112,7 +117,7 @@ static double any_token_seconds(const struct study *study, const struct trials *
 static double relative_cost(const struct study *study, const struct technique *technique)
 {
     double bare = study->example_tokens + 1;
-    return fmax(estimate_of(study, technique).cost.request_tokens / bare, 1);
+    return fmax(usual_cost(study, technique).request_tokens / bare, 1);
 }
 
 /* What a finished trial of the technique itself tells. */
@@ -145,7 +150,7 @@ static const double fit_factor = 5;
 static double learning_seconds(const struct study *study, const struct technique *technique)
 {
     double each = study->seconds_per_answer;
-    const struct cost cost = estimate_of(study, technique).cost;
+    const struct cost cost = usual_cost(study, technique);
     if (!(cost.request_operations > 0))
         return each;
     return each + fit_factor * each / cost.request_operations * cost.fit_operations /
