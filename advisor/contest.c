@@ -14,35 +14,37 @@ static void restore_targets(const struct metric *metric, const struct dataset *d
         predictions[i].target = data->examples[predictions[i].example].target;
 }
 
-static enum status read_one(struct study *study, struct comparison *how,
+static enum status read_one(struct study *study, enum side side, struct comparison *how,
                             const struct trial_record *trial, const struct prediction **out,
                             struct error *err)
 {
     struct prediction *predictions;
     size_t count;
-    enum status status = trial_predictions_get(study->store, trial->id, SIDE_DEV, &study->arena,
+    enum status status = trial_predictions_get(study->store, trial->id, side, &study->arena,
                                                &predictions, &count, err);
     if (status != OK)
         return status;
-    restore_targets(how->metric, &study->data, predictions, count);
+    restore_targets(how->metric, side == SIDE_DEV ? &study->data : study->split.test_from,
+                    predictions, count);
     if (how->examples && count != how->examples)
         return error_set(err, FAILED,
-                         "%s: the trials of %s answered %zu development examples and others %zu; "
+                         "%s: the trials of %s answered %zu %s examples and others %zu; "
                          "begin the study anew with --fresh",
-                         study->path, trial->key.technique, count, how->examples);
+                         study->path, trial->key.technique, count,
+                         side == SIDE_DEV ? "development" : "test", how->examples);
     how->examples = count;
     *out = predictions;
     return OK;
 }
 
-enum status answers_read(struct study *study, struct comparison *how, const struct seeds *seeds,
-                         struct answers *answers, struct error *err)
+enum status answers_read(struct study *study, enum side side, struct comparison *how,
+                         const struct seeds *seeds, struct answers *answers, struct error *err)
 {
     const struct prediction **predictions =
         arena_alloc(&study->arena, (seeds->count + 1) * sizeof *predictions);
     enum status status = OK;
     for (size_t i = 0; i < seeds->count && status == OK; i++)
-        status = read_one(study, how, seeds->trials[i], &predictions[i], err);
+        status = read_one(study, side, how, seeds->trials[i], &predictions[i], err);
     *answers = (struct answers){predictions, seeds->count};
     return status;
 }
@@ -94,7 +96,7 @@ static enum status bring(struct meeting *m, size_t number, int64_t examples, str
         sum += seeds.trials[i]->metric.value;
     m->present[m->present_count] = number;
     m->metrics[m->present_count] = sum / (double)seeds.count;
-    return answers_read(m->study, m->how, &seeds, &m->answers[m->present_count++], err);
+    return answers_read(m->study, SIDE_DEV, m->how, &seeds, &m->answers[m->present_count++], err);
 }
 
 /* Fills in the bouts at one size of those that have not met at a larger one. */

@@ -15,10 +15,10 @@
 #include "advisor/pace.h"
 #include "advisor/rules.h"
 
-/* Reads the development answers of trials that differ in their seed alone. They live in the study's
+/* Reads the answers of one side of trials that differ in their seed alone. They live in the study's
  * arena. Sets how->examples where it is 0; FAILED when a trial answered another number of them. */
-enum status answers_read(struct study *study, struct comparison *how, const struct seeds *seeds,
-                         struct answers *answers, struct error *err);
+enum status answers_read(struct study *study, enum side side, struct comparison *how,
+                         const struct seeds *seeds, struct answers *answers, struct error *err);
 
 /* Lets the techniques of the study meet that `takes_part` (study_technique_count) says; everything
  * lives in the study's arena. */

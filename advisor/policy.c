@@ -21,7 +21,7 @@ static const double screening_share = 0.45, rate_share = 0.2;
 
 /* Arms that do not train by steps may take this share of the time, and each one of which little is
  * expected this share, unless nothing else is left. */
-static const double once_share = 0.3, doubtful_share = 0.08;
+static const double once_share = 0.3, doubtful_share = 0.03;
 
 /* Points that an arm loses in the order of screening when seeing it through would take all the time
  * there is: what is dear has to promise more, the more so the less time there is. */
@@ -471,6 +471,13 @@ static double share_to_screen(const struct policy_view *v)
     return v->examples < FEW ? 1 - rate_share : screening_share;
 }
 
+/* Without sizes to climb to, what the rates leave takes further arms of which something is
+ * expected: they tell more than another seed. */
+static bool screen_more(const struct policy_view *v, struct policy_action *action)
+{
+    return v->examples < FEW && screen(v, 1, action) && v->arms[action->arm].prior > 0;
+}
+
 /* ---- Making sure ---------------------------------------------------------------------------- */
 
 /* Whether chance makes a difference as large as that of two metrics. */
@@ -548,7 +555,8 @@ bool policy_next(const struct policy_view *v, struct policy_action *action)
     struct spent spent = count_spent(v);
     size_t half = (count_at(v, first) + 1) / 2;
     double allowed = rate_share * (spent.all + v->left) - spent.rates;
-    if (vary_rates(v, first, half, allowed, action) || climb(v, &top, action))
+    if (vary_rates(v, first, half, allowed, action) || climb(v, &top, action) ||
+        screen_more(v, action))
         return true;
     size_t straight = size_between(v, top, v->examples + 1); /* reached without the rungs below */
     top = straight && count_at(v, straight) ? straight : top;

@@ -5,7 +5,7 @@
  *
  * An arm is a technique. Arms that train nothing by steps run once, as far as they take 30 % of the
  * time together, those with the highest prior first; one with no prior in its favour only if it
- * takes 8 %. The others are screened with their usual learning rate on 128 examples, or on all of
+ * takes 3 %. The others are screened with their usual learning rate on 128 examples, or on all of
  * fewer than 1024, the most promising first, as many as a share of the time allows: promise is the
  * prior less three points for each time that screening the arm and then training it on all examples
  * would take the time left. Where all examples are screened on, that share is all but the time for
@@ -17,7 +17,8 @@
  * from the start with a finished schedule. Where there is no time for the next size, the best arm
  * gets fewer passes over it, two at least, or as many examples as there is time for.
  *
- * What is left goes first to a second arm, where there is none, and into making sure: where the
+ * What is left goes first to a second arm, where there is none, or where all examples are screened
+ * on to any arm with a prior in its favour, and then into making sure: where the
  * runner-up at the largest size is within chance of the leader, both are trained once more with
  * another seed; and the leader with as many sizes as a learning curve takes, three. Then come
  * further learning rates of the winner, arms that had not had their turn, again by their priors,

@@ -212,7 +212,7 @@ static void average(struct ranking *r, struct candidate *c)
 static enum status enter(struct ranking *r, struct candidate *c, struct error *err)
 {
     enum status status =
-        answers_read(r->study, &r->comparison, &c->seeds, &r->answers[r->ranked], err);
+        answers_read(r->study, SIDE_DEV, &r->comparison, &c->seeds, &r->answers[r->ranked], err);
     if (status != OK)
         return status;
     c->place = r->ranked++;

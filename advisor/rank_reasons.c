@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "advisor/plan.h"
+#include "advisor/second_look.h"
 #include "base/sentences.h"
 
 static const struct candidate *baseline(const struct ranking *r)
@@ -148,11 +149,15 @@ enum status rank_reasons(struct ranking *r, const struct candidate *chosen, stru
     struct sentences reasons = {.arena = arena};
     report->technique = chosen ? chosen->technique->name : NULL;
     report->outcome = outcome_of(chosen);
-    if (chosen)
+    enum status status = OK;
+    if (chosen) {
         say_chosen(r, chosen, &reasons);
-    else
+        status = second_look(r, chosen, &reasons, err);
+    } else {
         say_nothing_chosen(r, &reasons);
-    enum status status = say_what_is_fair(r, &reasons, err);
+    }
+    if (status == OK)
+        status = say_what_is_fair(r, &reasons, err);
     report->reasons = reasons.items;
     report->reason_count = reasons.count;
     return status;

@@ -593,6 +593,22 @@ static void test_two_arms_before_two_rates(void **state)
     assert_int_equal(w.trials[1].arm, 1);
 }
 
+/* With one size and no time for another rate, a third arm of which something is expected has its
+ * turn before another seed of two that tie. */
+static void test_three_arms_before_two_seeds(void **state)
+{
+    (void)state;
+    for (int expected = 0; expected < 2; expected++) {
+        struct world w = duel(512, 0.02);
+        w.arms[0].prior = w.arms[1].prior = 2;
+        w.arms[2].prior = expected;
+        w.budget = 3.4 * seconds(&w, 0, 512, 0);
+        run(&w);
+        assert_int_equal(w.trials[2].arm == 2, expected);
+        assert_int_equal(w.trials[2].seed, !expected);
+    }
+}
+
 /* Where there is no larger size to climb to, nothing is kept for it. */
 static void test_one_size_is_screened(void **state)
 {
@@ -709,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_slow_answers_wait),
         cmocka_unit_test(test_the_rest_goes_by_prior),
         cmocka_unit_test(test_two_arms_before_two_rates),
+        cmocka_unit_test(test_three_arms_before_two_seeds),
         cmocka_unit_test(test_one_size_is_screened),
         cmocka_unit_test(test_few_examples),
         cmocka_unit_test(test_it_remembers_nothing),
