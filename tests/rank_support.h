@@ -15,7 +15,7 @@
 #include "tests/fixture.h"
 #include "tests/study_support.h"
 
-enum { DEV = 200, CLASSES = 4 };
+enum { DEV = 200, TEST = 50, CLASSES = 4 };
 
 /* A study without model and data: what the ranking reads is the store and a few numbers. */
 struct made_up {
@@ -42,7 +42,7 @@ static inline void begin(struct made_up *m, const char *words)
     study->data.task = TASK_CLASSIFICATION;
     study->split.train_count = 500;
     study->split.dev_count = study->evaluator.dev_count = DEV;
-    study->split.test_count = study->evaluator.test_count = 50;
+    study->split.test_count = study->evaluator.test_count = TEST;
     study->evaluator.data = &study->data;
     study->evaluator.metric =
         m->desk.options.metric ? m->desk.options.metric : metric_find("accuracy");
@@ -61,7 +61,8 @@ static inline void end(struct made_up *m)
     bench_leave(&m->bench);
 }
 
-/* A trial: right on examples `first` .. `first + right - 1` of the development side. */
+/* A trial: right on examples `first` .. `first + right - 1` of the development side. Its answers to
+ * the test side are the first TEST of these. */
 struct play {
     const char *technique;
     const char *setting; /* NULL: the default */
@@ -144,7 +145,10 @@ static inline void add(struct made_up *m, struct play play)
     struct trial_predictions all = {.dev = predictions, .dev_count = DEV};
     desk_must(trial_finish(store, &record, &all, &m->err), &m->err);
     if (!play.untested)
-        desk_must(trial_test(store, id, 0.5, predictions, 50, &m->err), &m->err);
+        desk_must(trial_test(store, id,
+                             m->desk.study.evaluator.metric->value(predictions, TEST, CLASSES),
+                             predictions, TEST, &m->err),
+                  &m->err);
 }
 
 static inline void rank(struct made_up *m)

@@ -410,11 +410,52 @@ static void test_different_examples(void **state)
     end(&m);
 }
 
+/* What the development examples chose is not taken back, but when the test examples find another
+ * technique better by more than chance, that is said. */
+static void test_the_test_examples_disagree(void **state)
+{
+    (void)state;
+    static const struct {
+        int first, other; /* where the right answers of the recommended one begin, and lora's */
+        bool untested;
+        const char *words; /* NULL: none */
+    } cases[] = {
+        {50, 0, false, "The 50 test examples disagree: there lora is better, with 1.000 against"},
+        {6, 0, false, "with 1.000 against 0.880"}, /* six of six: p = 1 / 32 */
+        {5, 0, false, NULL},                       /* five of five: p = 1 / 16 */
+        {0, 50, false, NULL},                      /* worse */
+        {50, 0, true, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct made_up m;
+        begin(&m, "");
+        add(&m, (struct play){.technique = "majority", .examples = 500, .right = 2});
+        add(&m,
+            (struct play){
+                .technique = "zero_shot", .examples = 500, .first = cases[i].first, .right = 150});
+        add(&m, (struct play){.technique = "lora",
+                              .examples = 64,
+                              .first = cases[i].other,
+                              .right = 140,
+                              .untested = cases[i].untested});
+        rank(&m);
+        assert_string_equal(m.report.technique, "zero_shot");
+        bool said = false;
+        for (size_t k = 0; k < m.report.reason_count; k++)
+            said |= strstr(m.report.reasons[k], "test examples disagree") != NULL;
+        assert_int_equal(said, cases[i].words != NULL);
+        if (said)
+            reasons_say(&m, cases[i].words);
+        end(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recommendation),
         cmocka_unit_test(test_chance_is_no_reason),
+        cmocka_unit_test(test_the_test_examples_disagree),
         cmocka_unit_test(test_ties_go_both_ways),
         cmocka_unit_test(test_probabilities),
         cmocka_unit_test(test_front),
