@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/blas.h"
+#include "model/few_rows.h"
 
 static int smaller(int a, int b)
 {
@@ -73,8 +74,20 @@ void weight_multiply(const struct tensor *w, struct factor x, real scale, real b
     for (int first = 0; first < w->rows; first += WEIGHT_TILE) {
         int count = smaller(w->rows - first, WEIGHT_TILE);
         const real *rows = weight_rows(w, first, count, room);
-        blas_gemm(AS_IS, TRANSPOSED, x.rows, count, w->cols, scale, x.data, w->cols, rows, w->cols,
-                  beta, out + first, w->rows);
+        struct few_rows product = {.x = x.data,
+                                   .w = rows,
+                                   .rows = x.rows,
+                                   .count = count,
+                                   .cols = w->cols,
+                                   .scale = scale,
+                                   .beta = beta,
+                                   .out = out + first,
+                                   .stride = w->rows};
+        if (few_rows_serves(x.rows))
+            few_rows_multiply(&product, arena);
+        else
+            blas_gemm(AS_IS, TRANSPOSED, x.rows, count, w->cols, scale, x.data, w->cols, rows,
+                      w->cols, beta, out + first, w->rows);
     }
     arena_rewind(arena, mark);
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "model/few_rows.h"
 #include "model/weight.h"
 #include "techniques/trainer.h"
 
@@ -47,20 +48,28 @@ static double portion(const struct tensor *w)
 }
 
 /* Values of what exists for a moment on top of the activations: in a layer the weights of attention
- * with their gradients, or a portion of a packed weight; behind the layers the logits. */
+ * with their gradients, or a portion of a packed weight and the rows it meets; behind the layers
+ * the logits. */
 static double layer_moment(const struct workload *w, const struct micro_batch *largest)
 {
     const struct model *m = w->model;
     double moment = 2.0 * m->n_head / m->n_head_kv * largest->seen;
-    for (int s = 0; s < N_SITES && w->form == WEIGHTS_PACKED; s++)
-        moment = fmax(moment, portion(&m->layers[0].linear[s]));
+    for (int s = 0; s < N_SITES; s++) {
+        const struct tensor *linear = &m->layers[0].linear[s];
+        double packed = w->form == WEIGHTS_PACKED ? portion(linear) : 0;
+        double all = (double)few_rows_room((int)ceil(largest->rows), linear->cols);
+        double scored = (double)few_rows_room((int)ceil(largest->scored), linear->cols);
+        moment = fmax(moment, packed + fmax(all, scored));
+    }
     return moment;
 }
 
 static double head_moment(const struct workload *w, const struct micro_batch *largest)
 {
     double packed = w->form == WEIGHTS_PACKED ? portion(&w->model->output) : 0;
-    return fmin(largest->scored, LOGIT_ROWS) * w->model->n_vocab + packed;
+    double rows = fmin(ceil(largest->scored), LOGIT_ROWS);
+    double turned = (double)few_rows_room((int)rows, w->model->n_embd);
+    return fmin(largest->scored, LOGIT_ROWS) * w->model->n_vocab + turned + packed;
 }
 
 /* Values that live in the arena of one worker: the activations, those of one layer and what is

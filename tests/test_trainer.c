@@ -255,7 +255,7 @@ static void test_threads(void **state)
         other.s.material.seed = 2; /* another order, the same start */
         assert_int_equal(train(&other, NULL), OK);
         assert_true(w || other.log.steps[1].loss == one.log.steps[1].loss);
-        assert_true(other.log.steps[2].loss != one.log.steps[2].loss);
+        assert_true(fabs(other.log.steps[4].loss / one.log.steps[4].loss - 1) > 1e-5);
         close_run(&other);
         close_run(&one);
     }
