@@ -3,53 +3,18 @@
 
 #include <string.h>
 
-#if defined __AVX512F__ || (defined __AVX2__ && defined __FMA__)
+#include "model/lanes.h"
 
-#include <immintrin.h>
-
-/* The registers hold TILE rows of the weight times a panel of at most MOST_VECTORS vectors, one of
- * the panel's columns, and a number of the weight. */
-#if defined __AVX512F__ && defined ADVISOR_DOUBLE
-typedef __m512d lanes;
-enum { TILE = 8 };
-
-static inline lanes add_product(lanes sum, real factor, lanes x)
-{
-    return _mm512_fmadd_pd(_mm512_set1_pd(factor), x, sum);
-}
-#elif defined __AVX512F__
-typedef __m512 lanes;
-enum { TILE = 8 };
-
-static inline lanes add_product(lanes sum, real factor, lanes x)
-{
-    return _mm512_fmadd_ps(_mm512_set1_ps(factor), x, sum);
-}
-#elif defined ADVISOR_DOUBLE
-typedef __m256d lanes;
-enum { TILE = 4 };
-
-static inline lanes add_product(lanes sum, real factor, lanes x)
-{
-    return _mm256_fmadd_pd(_mm256_set1_pd(factor), x, sum);
-}
-#else
-typedef __m256 lanes;
-enum { TILE = 4 };
-
-static inline lanes add_product(lanes sum, real factor, lanes x)
-{
-    return _mm256_fmadd_ps(_mm256_set1_ps(factor), x, sum);
-}
-#endif
+#ifdef HAVE_LANES
 
 enum {
-    LANES = sizeof(lanes) / sizeof(real),
-    MOST_VECTORS = 3,
-    PANEL = MOST_VECTORS * LANES,           /* rows */
-    MOST_ROWS = 192,                        /* with more, copying the weight costs little enough */
+    PANEL = MOST_VECTORS * LANES, /* rows */
+    /* With more, copying the weight costs the library little enough. */
+    MOST_ROWS = LANE_TILE == 8 ? 640 : 144,
     LINE = MEMORY_ALIGNMENT / sizeof(real), /* numbers of a cache line */
-    GROUP = 64 /* rows of the weight whose products are stored together, in whole cache lines */
+    GROUP = 64,   /* rows of the weight whose products are stored together, in whole cache lines */
+    LENGTH = 512, /* columns that are added up before the sum so far is added; a multiple of LINE */
+    DEPTH = 128   /* rows of the weight that a panel goes through on the way back before the next */
 };
 
 bool few_rows_serves(int rows)
@@ -71,11 +36,12 @@ static int vectors_for(int rows)
 size_t few_rows_room(int rows, int cols)
 {
     int wide = vectors_for(smaller(rows, PANEL)) * LANES;
-    return few_rows_serves(rows) ? (size_t)wide * (size_t)cols : 0;
+    return few_rows_serves(rows) ? (size_t)wide * ((size_t)cols + DEPTH) : 0;
 }
 
-/* One panel, a cache line of each row at a time; lanes without a row are zero. */
-static void turn(const real *x, int rows, int cols, real *turned)
+/* One panel of rows that are `stride` apart, a cache line of each at a time; lanes without a row
+ * are zero. */
+static void turn(const real *x, int rows, int cols, int stride, real *turned)
 {
     int wide = vectors_for(rows) * LANES;
     for (int first = 0; first < cols; first += LINE) {
@@ -83,12 +49,33 @@ static void turn(const real *x, int rows, int cols, real *turned)
         int count = smaller(cols - first, LINE);
         for (int r = 0; r < rows; r++)
             for (int c = 0; c < count; c++)
-                to[c * wide + r] = x[(size_t)r * (size_t)cols + (size_t)(first + c)];
+                to[c * wide + r] = x[(size_t)r * (size_t)stride + (size_t)(first + c)];
         for (int r = rows; r < wide; r++)
             for (int c = 0; c < count; c++)
                 to[c * wide + r] = 0;
     }
 }
+
+/* The way back: out (rows, count), GROUP columns at a time. */
+static void store(const struct few_rows *p, const real *sums, int rows, int count, real *out,
+                  int stride)
+{
+    int wide = vectors_for(rows) * LANES;
+    for (int first = 0; first < count; first += GROUP)
+        for (int r = 0; r < rows; r++) {
+            real *row = out + (size_t)r * (size_t)stride;
+            int end = smaller(count, first + GROUP);
+            if (p->beta == 0)
+                for (int i = first; i < end; i++)
+                    row[i] = p->scale * sums[(size_t)i * (size_t)wide + (size_t)r];
+            else
+                for (int i = first; i < end; i++)
+                    row[i] =
+                        p->scale * sums[(size_t)i * (size_t)wide + (size_t)r] + p->beta * row[i];
+        }
+}
+
+/* ---- x w^T ---- */
 
 /* Adds the products of columns first .. first + count - 1 to the sums of a tile. */
 static inline __attribute__((always_inline)) void add_columns(const lanes *x, int vectors,
@@ -99,9 +86,23 @@ static inline __attribute__((always_inline)) void add_columns(const lanes *x, in
         for (int t = 0; t < tile; t++)
             for (int v = 0; v < vectors; v++) {
                 lanes *sum = &sums[t * MOST_VECTORS + v];
-                *sum = add_product(*sum, w[(size_t)t * (size_t)cols + (size_t)c],
-                                   x[(size_t)c * (size_t)vectors + (size_t)v]);
+                *sum = lanes_add_product(*sum, lanes_all(w[(size_t)t * (size_t)cols + (size_t)c]),
+                                         x[(size_t)c * (size_t)vectors + (size_t)v]);
             }
+}
+
+/* Stores the sums of a tile, or adds them to what is there. */
+static inline __attribute__((always_inline)) void put_sums(const lanes *sums, int vectors, int tile,
+                                                           bool add, real *out)
+{
+    for (int t = 0; t < tile; t++)
+        for (int v = 0; v < vectors; v++) {
+            lanes sum = sums[t * MOST_VECTORS + v];
+            if (add)
+                sum += lanes_load(out);
+            lanes_store(out, sum);
+            out += LANES;
+        }
 }
 
 /* Sums of `tile` rows of the weight with a panel: out (tile, vectors * LANES). `ahead` is where the
@@ -111,18 +112,18 @@ static inline __attribute__((always_inline)) void multiply_tile(const real *turn
                                                                 const real *ahead, real *out)
 {
     const lanes *x = (const lanes *)(const void *)turned;
-    lanes sums[TILE * MOST_VECTORS] = {0};
-    int c = 0;
-    for (; c + LINE <= cols; c += LINE) {
-        for (int t = 0; t < tile; t++)
-            __builtin_prefetch(ahead + (size_t)t * (size_t)cols + (size_t)c);
-        add_columns(x, vectors, w, tile, cols, c, LINE, sums);
+    for (int c = 0, end; c < cols; c = end) {
+        lanes sums[LANE_TILE * MOST_VECTORS] = {0};
+        int first = c;
+        end = smaller(cols, first + LENGTH);
+        for (; c + LINE <= end; c += LINE) {
+            for (int t = 0; t < tile; t++)
+                __builtin_prefetch(ahead + (size_t)t * (size_t)cols + (size_t)c);
+            add_columns(x, vectors, w, tile, cols, c, LINE, sums);
+        }
+        add_columns(x, vectors, w, tile, cols, c, end - c, sums);
+        put_sums(sums, vectors, tile, first > 0, out);
     }
-    add_columns(x, vectors, w, tile, cols, c, cols - c, sums);
-    for (int t = 0; t < tile; t++)
-        for (int v = 0; v < vectors; v++)
-            memcpy(out + (size_t)(t * vectors + v) * LANES, &sums[t * MOST_VECTORS + v],
-                   sizeof(lanes));
 }
 
 /* Sums of up to GROUP rows of the weight with a panel. */
@@ -131,29 +132,15 @@ static inline __attribute__((always_inline)) void multiply_group(const real *tur
                                                                  int left, real *out)
 {
     int at = 0;
-    for (; at + TILE <= count; at += TILE) {
+    for (; at + LANE_TILE <= count; at += LANE_TILE) {
         const real *rows = w + (size_t)at * (size_t)cols;
-        const real *ahead = at + 2 * TILE <= left ? rows + (size_t)TILE * (size_t)cols : rows;
-        multiply_tile(turned, vectors, rows, TILE, cols, ahead, out + at * vectors * LANES);
+        const real *ahead =
+            at + 2 * LANE_TILE <= left ? rows + (size_t)LANE_TILE * (size_t)cols : rows;
+        multiply_tile(turned, vectors, rows, LANE_TILE, cols, ahead, out + at * vectors * LANES);
     }
     for (; at < count; at++) {
         const real *row = w + (size_t)at * (size_t)cols;
         multiply_tile(turned, vectors, row, 1, cols, row, out + at * vectors * LANES);
-    }
-}
-
-/* Turns the sums back: out (rows, count). */
-static void store(const real *sums, int wide, int rows, int count, real scale, real beta, real *out,
-                  int stride)
-{
-    for (int r = 0; r < rows; r++) {
-        real *row = out + (size_t)r * (size_t)stride;
-        if (beta == 0)
-            for (int i = 0; i < count; i++)
-                row[i] = scale * sums[i * wide + r];
-        else
-            for (int i = 0; i < count; i++)
-                row[i] = scale * sums[i * wide + r] + beta * row[i];
     }
 }
 
@@ -169,7 +156,7 @@ static void multiply_panel(const real *turned, int rows, const struct few_rows *
         multiply_group(turned, 2, w, count, p->cols, left, sums);
     else
         multiply_group(turned, MOST_VECTORS, w, count, p->cols, left, sums);
-    store(sums, vectors * LANES, rows, count, p->scale, p->beta, out, p->stride);
+    store(p, sums, rows, count, out, p->stride);
 }
 
 void few_rows_multiply(const struct few_rows *p, struct arena *arena)
@@ -178,11 +165,78 @@ void few_rows_multiply(const struct few_rows *p, struct arena *arena)
     real *turned = arena_alloc(arena, few_rows_room(p->rows, p->cols) * sizeof *turned);
     for (int first = 0; first < p->rows; first += PANEL) {
         int rows = smaller(p->rows - first, PANEL);
-        turn(p->x + (size_t)first * (size_t)p->cols, rows, p->cols, turned);
+        turn(p->in + (size_t)first * (size_t)p->cols, rows, p->cols, p->cols, turned);
         for (int at = 0; at < p->count; at += GROUP)
             multiply_panel(turned, rows, p, at,
                            p->out + (size_t)first * (size_t)p->stride + (size_t)at);
     }
+    arena_rewind(arena, mark);
+}
+
+/* ---- dy w ---- */
+
+/* Adds the products with rows 0 .. count - 1 of the weight to the sums of `tile` columns, which
+ * stand at `out`. `ahead` is where the weight is read next. */
+static inline __attribute__((always_inline)) void add_tile(const real *turned, int vectors,
+                                                           const real *w, int tile, int count,
+                                                           int cols, const real *ahead, real *out)
+{
+    const lanes *x = (const lanes *)(const void *)turned;
+    lanes sums[LANE_TILE * MOST_VECTORS] = {0};
+    for (int r = 0; r < count; r++) {
+        __builtin_prefetch(ahead);
+        for (int t = 0; t < tile; t++)
+            for (int v = 0; v < vectors; v++) {
+                lanes *sum = &sums[t * MOST_VECTORS + v];
+                *sum = lanes_add_product(*sum, lanes_all(w[t]), x[r * vectors + v]);
+            }
+        w += cols;
+        ahead += cols;
+    }
+    put_sums(sums, vectors, tile, true, out);
+}
+
+/* Adds the products with `count` rows of the weight to all sums of a panel. */
+static inline __attribute__((always_inline)) void
+add_rows(const real *turned, int vectors, const real *w, int count, int cols, real *sums)
+{
+    int c = 0;
+    for (; c + LANE_TILE <= cols; c += LANE_TILE)
+        add_tile(turned, vectors, w + c, LANE_TILE, count, cols,
+                 w + (c + LINE < cols ? c + LINE : c), sums + (size_t)c * (size_t)vectors * LANES);
+    for (; c < cols; c++)
+        add_tile(turned, vectors, w + c, 1, count, cols, w + c,
+                 sums + (size_t)c * (size_t)vectors * LANES);
+}
+
+static void multiply_panel_back(const struct few_rows *p, const real *in, int rows, real *room,
+                                real *out)
+{
+    int vectors = vectors_for(rows), wide = vectors * LANES;
+    real *sums = room + DEPTH * wide;
+    memset(sums, 0, (size_t)p->cols * (size_t)wide * sizeof *sums);
+    for (int at = 0; at < p->count; at += DEPTH) {
+        int count = smaller(p->count - at, DEPTH);
+        const real *w = p->w + (size_t)at * (size_t)p->cols;
+        turn(in + at, rows, count, p->stride, room);
+        if (vectors == 1)
+            add_rows(room, 1, w, count, p->cols, sums);
+        else if (vectors == 2)
+            add_rows(room, 2, w, count, p->cols, sums);
+        else
+            add_rows(room, MOST_VECTORS, w, count, p->cols, sums);
+    }
+    store(p, sums, rows, p->cols, out, p->cols);
+}
+
+void few_rows_multiply_back(const struct few_rows *p, struct arena *arena)
+{
+    struct arena_mark mark = arena_mark(arena);
+    real *room = arena_alloc(arena, few_rows_room(p->rows, p->cols) * sizeof *room);
+    for (int first = 0; first < p->rows; first += PANEL)
+        multiply_panel_back(p, p->in + (size_t)first * (size_t)p->stride,
+                            smaller(p->rows - first, PANEL), room,
+                            p->out + (size_t)first * (size_t)p->cols);
     arena_rewind(arena, mark);
 }
 
@@ -202,6 +256,12 @@ size_t few_rows_room(int rows, int cols)
 }
 
 void few_rows_multiply(const struct few_rows *product, struct arena *arena)
+{
+    (void)product;
+    (void)arena;
+}
+
+void few_rows_multiply_back(const struct few_rows *product, struct arena *arena)
 {
     (void)product;
     (void)arena;

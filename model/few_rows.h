@@ -19,14 +19,14 @@
 #include "base/memory.h"
 #include "model/real.h"
 
-/* out = scale * x w^T + beta * out. With beta = 0, `out` may be uninitialised. */
+/* out = scale * (product of `in` and w) + beta * out. With beta = 0, `out` may be uninitialised. */
 struct few_rows {
-    const real *x; /* (rows, cols) */
-    const real *w; /* (count, cols) */
+    const real *in; /* (rows, cols); on the way back (rows, count) */
+    const real *w;  /* (count, cols) */
     int rows, count, cols;
     real scale, beta;
-    real *out;  /* (rows, count) */
-    int stride; /* from row to row of `out` */
+    real *out;  /* (rows, count); on the way back (rows, cols) */
+    int stride; /* from row to row of the side with `count` columns; the other has no gaps */
 };
 
 /* Whether a product of so many rows is faster here than in the library. */
@@ -35,7 +35,9 @@ bool few_rows_serves(int rows);
 /* Numbers of working memory that a product of `rows` with a weight of `cols` columns takes. */
 size_t few_rows_room(int rows, int cols);
 
-/* Works in `arena` and leaves it as it was. Only what is served. */
+/* The product in w^T, and on the way back in w. They work in `arena` and leave it as it was. Only
+ * what is served. */
 void few_rows_multiply(const struct few_rows *product, struct arena *arena);
+void few_rows_multiply_back(const struct few_rows *product, struct arena *arena);
 
 #endif

@@ -74,7 +74,7 @@ void weight_multiply(const struct tensor *w, struct factor x, real scale, real b
     for (int first = 0; first < w->rows; first += WEIGHT_TILE) {
         int count = smaller(w->rows - first, WEIGHT_TILE);
         const real *rows = weight_rows(w, first, count, room);
-        struct few_rows product = {.x = x.data,
+        struct few_rows product = {.in = x.data,
                                    .w = rows,
                                    .rows = x.rows,
                                    .count = count,
@@ -100,8 +100,20 @@ void weight_multiply_back(const struct tensor *w, struct factor dy, real scale, 
     for (int first = 0; first < w->rows; first += WEIGHT_TILE) {
         int count = smaller(w->rows - first, WEIGHT_TILE);
         const real *rows = weight_rows(w, first, count, room);
-        blas_gemm(AS_IS, AS_IS, dy.rows, w->cols, count, scale, dy.data + first, w->rows, rows,
-                  w->cols, first ? 1 : beta, dx, w->cols);
+        struct few_rows product = {.in = dy.data + first,
+                                   .w = rows,
+                                   .rows = dy.rows,
+                                   .count = count,
+                                   .cols = w->cols,
+                                   .scale = scale,
+                                   .beta = first ? 1 : beta,
+                                   .out = dx,
+                                   .stride = w->rows};
+        if (few_rows_serves(dy.rows))
+            few_rows_multiply_back(&product, arena);
+        else
+            blas_gemm(AS_IS, AS_IS, dy.rows, w->cols, count, scale, product.in, w->rows, rows,
+                      w->cols, product.beta, dx, w->cols);
     }
     arena_rewind(arena, mark);
 }
