@@ -2,6 +2,7 @@
 #include "model/blas.h"
 
 #include <cblas.h>
+#include <stddef.h>
 
 void blas_single_thread(void)
 {
@@ -39,6 +40,19 @@ void blas_axpy(int n, real alpha, const real *x, real *y)
 
 #else
 
+/* OpenBLAS has kernels that copy nothing, for products of up to a million multiplications. A thin
+ * result, as of LoRA's matrices, is computed in pieces for them, of THIN rows at least: twice as
+ * fast as in one. */
+enum { THIN = 16, SMALL = 500 * 1000 };
+
+/* How many rows (columns) of a result a piece has; others are the columns (rows). */
+static int piece_length(int length, int others, int k)
+{
+    long long fitting = SMALL / ((long long)others * k + 1);
+    return others > THIN || length <= fitting || fitting < THIN ? length
+                                                                : (int)(fitting / THIN * THIN);
+}
+
 void blas_gemm(enum blas_op a_op, enum blas_op b_op, int m, int n, int k, real alpha, const real *a,
                int lda, const real *b, int ldb, real beta, real *c, int ldc)
 {
@@ -49,8 +63,14 @@ void blas_gemm(enum blas_op a_op, enum blas_op b_op, int m, int n, int k, real a
                     beta, c, 1);
         return;
     }
-    cblas_sgemm(CblasRowMajor, transpose(a_op), transpose(b_op), m, n, k, alpha, a, lda, b, ldb,
-                beta, c, ldc);
+    int rows = piece_length(m, n, k), cols = piece_length(n, m, k);
+    for (int r = 0; r < m; r += rows)
+        for (int s = 0; s < n; s += cols)
+            cblas_sgemm(CblasRowMajor, transpose(a_op), transpose(b_op),
+                        m - r < rows ? m - r : rows, n - s < cols ? n - s : cols, k, alpha,
+                        a + (a_op == AS_IS ? (size_t)r * (size_t)lda : (size_t)r), lda,
+                        b + (b_op == AS_IS ? (size_t)s : (size_t)s * (size_t)ldb), ldb, beta,
+                        c + (size_t)r * (size_t)ldc + s, ldc);
 }
 
 real blas_dot(int n, const real *x, const real *y)

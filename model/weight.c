@@ -66,6 +66,13 @@ void weight_copy(const struct tensor *w, int first, int count, real *out)
         memcpy(out, rows, (size_t)count * (size_t)w->cols * sizeof *out);
 }
 
+/* With matrices as thin as LoRA's the library copies little. */
+static bool is_for_few_rows(const struct tensor *w, int rows)
+{
+    enum { LEAST_SIDE = 32 };
+    return few_rows_serves(rows) && w->rows >= LEAST_SIDE && w->cols >= LEAST_SIDE;
+}
+
 void weight_multiply(const struct tensor *w, struct factor x, real scale, real beta, real *out,
                      struct arena *arena)
 {
@@ -83,7 +90,7 @@ void weight_multiply(const struct tensor *w, struct factor x, real scale, real b
                                    .beta = beta,
                                    .out = out + first,
                                    .stride = w->rows};
-        if (few_rows_serves(x.rows))
+        if (is_for_few_rows(w, x.rows))
             few_rows_multiply(&product, arena);
         else
             blas_gemm(AS_IS, TRANSPOSED, x.rows, count, w->cols, scale, x.data, w->cols, rows,
@@ -109,7 +116,7 @@ void weight_multiply_back(const struct tensor *w, struct factor dy, real scale, 
                                    .beta = first ? 1 : beta,
                                    .out = dx,
                                    .stride = w->rows};
-        if (few_rows_serves(dy.rows))
+        if (is_for_few_rows(w, dy.rows))
             few_rows_multiply_back(&product, arena);
         else
             blas_gemm(AS_IS, AS_IS, dy.rows, w->cols, count, scale, product.in, w->rows, rows,

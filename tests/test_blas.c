@@ -74,6 +74,28 @@ static void test_gemm(void **state)
                       betas[i]);
 }
 
+/* So long that they are computed in pieces, some with a rest of one row. */
+static void test_thin(void **state)
+{
+    (void)state;
+    static const struct shape shapes[] = {{8, 401, 300},  {401, 8, 300}, {1, 1001, 600},
+                                          {16, 49, 2000}, {600, 3, 700}, {9, 9, 9000}};
+    static real a[900 * 1000], b[900 * 1000], c[8 * 1000];
+    support_fill(a, COUNT(a), "a", 0, 1);
+    support_fill(b, COUNT(b), "b", 0, 1);
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (int ops = 0; ops < 4; ops++) {
+            const struct shape *s = &shapes[i];
+            enum blas_op a_op = ops & 1 ? TRANSPOSED : AS_IS, b_op = ops & 2 ? TRANSPOSED : AS_IS;
+            int lda = a_op == AS_IS ? s->k : s->m, ldb = b_op == AS_IS ? s->n : s->k;
+            memset(c, 0xFF, sizeof c); /* not a number */
+            blas_gemm(a_op, b_op, s->m, s->n, s->k, 1, a, lda, b, ldb, 0, c, s->n);
+            for (int e = 0; e < s->m * s->n; e++)
+                assert_true(support_near(
+                    (double)c[e], plain(s, a_op, b_op, a, lda, b, ldb, e / s->n, e % s->n), 1e-4));
+        }
+}
+
 static void test_vectors(void **state)
 {
     (void)state;
@@ -104,6 +126,7 @@ int main(void)
     blas_single_thread();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_thin),
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_version),
     };
