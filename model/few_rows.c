@@ -12,6 +12,7 @@ enum {
     /* With more, copying the weight costs the library little enough. */
     MOST_ROWS = LANE_TILE == 8 ? 640 : 144,
     LINE = MEMORY_ALIGNMENT / sizeof(real), /* numbers of a cache line */
+    SQUARE = 4,                             /* rows and columns that are turned at a time */
     GROUP = 64,   /* rows of the weight whose products are stored together, in whole cache lines */
     LENGTH = 512, /* columns that are added up before the sum so far is added; a multiple of LINE */
     DEPTH = 128   /* rows of the weight that a panel goes through on the way back before the next */
@@ -39,40 +40,84 @@ size_t few_rows_room(int rows, int cols)
     return few_rows_serves(rows) ? (size_t)wide * ((size_t)cols + DEPTH) : 0;
 }
 
-/* One panel of rows that are `stride` apart, a cache line of each at a time; lanes without a row
- * are zero. */
+/* The numbers of four rows and columns, turned. */
+#ifdef ADVISOR_DOUBLE
+static inline void turn_square(const real *from, int from_stride, real *to, int to_stride)
+{
+    for (int r = 0; r < SQUARE; r++)
+        for (int c = 0; c < SQUARE; c++)
+            to[c * to_stride + r] = from[r * from_stride + c];
+}
+#else
+static inline void turn_square(const real *from, int from_stride, real *to, int to_stride)
+{
+    __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + from_stride);
+    __m128 c = _mm_loadu_ps(from + 2 * from_stride), d = _mm_loadu_ps(from + 3 * from_stride);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(to, a);
+    _mm_storeu_ps(to + to_stride, b);
+    _mm_storeu_ps(to + 2 * to_stride, c);
+    _mm_storeu_ps(to + 3 * to_stride, d);
+}
+#endif
+
+/* `count` numbers, at most a cache line, of each row of a panel; lanes without a row are zero. */
+static void turn_line(const real *x, int rows, int count, int stride, int wide, real *to)
+{
+    int r = 0;
+    for (; r + SQUARE <= rows && count == LINE; r += SQUARE)
+        for (int c = 0; c < LINE; c += SQUARE)
+            turn_square(x + (size_t)r * (size_t)stride + c, stride, to + c * wide + r, wide);
+    for (; r < rows; r++)
+        for (int c = 0; c < count; c++)
+            to[c * wide + r] = x[(size_t)r * (size_t)stride + (size_t)c];
+    for (; r < wide; r++)
+        for (int c = 0; c < count; c++)
+            to[c * wide + r] = 0;
+}
+
+/* One panel of rows that are `stride` apart. */
 static void turn(const real *x, int rows, int cols, int stride, real *turned)
 {
     int wide = vectors_for(rows) * LANES;
-    for (int first = 0; first < cols; first += LINE) {
-        real *to = turned + (size_t)first * (size_t)wide;
-        int count = smaller(cols - first, LINE);
-        for (int r = 0; r < rows; r++)
-            for (int c = 0; c < count; c++)
-                to[c * wide + r] = x[(size_t)r * (size_t)stride + (size_t)(first + c)];
-        for (int r = rows; r < wide; r++)
-            for (int c = 0; c < count; c++)
-                to[c * wide + r] = 0;
+    for (int first = 0; first < cols; first += LINE)
+        turn_line(x + first, rows, smaller(cols - first, LINE), stride, wide,
+                  turned + (size_t)first * (size_t)wide);
+}
+
+/* The way back, for up to SQUARE rows and GROUP columns. */
+static void store_group(const struct few_rows *p, const real *sums, int wide, int rows, int count,
+                        real *out, int stride)
+{
+    real turned[SQUARE * GROUP];
+    int c = 0;
+    for (; c + SQUARE <= count; c += SQUARE)
+        turn_square(sums + (size_t)c * (size_t)wide, wide, turned + c, GROUP);
+    for (; c < count; c++)
+        for (int r = 0; r < SQUARE; r++)
+            turned[r * GROUP + c] = sums[(size_t)c * (size_t)wide + (size_t)r];
+    for (int r = 0; r < rows; r++) {
+        real *row = out + (size_t)r * (size_t)stride;
+        const real *sum = turned + (size_t)r * GROUP;
+        if (p->beta == 0)
+            for (int i = 0; i < count; i++)
+                row[i] = p->scale * sum[i];
+        else
+            for (int i = 0; i < count; i++)
+                row[i] = p->scale * sum[i] + p->beta * row[i];
     }
 }
 
-/* The way back: out (rows, count), GROUP columns at a time. */
+/* out (rows, count) from sums (count, lanes of the panel). */
 static void store(const struct few_rows *p, const real *sums, int rows, int count, real *out,
                   int stride)
 {
     int wide = vectors_for(rows) * LANES;
     for (int first = 0; first < count; first += GROUP)
-        for (int r = 0; r < rows; r++) {
-            real *row = out + (size_t)r * (size_t)stride;
-            int end = smaller(count, first + GROUP);
-            if (p->beta == 0)
-                for (int i = first; i < end; i++)
-                    row[i] = p->scale * sums[(size_t)i * (size_t)wide + (size_t)r];
-            else
-                for (int i = first; i < end; i++)
-                    row[i] =
-                        p->scale * sums[(size_t)i * (size_t)wide + (size_t)r] + p->beta * row[i];
-        }
+        for (int r = 0; r < rows; r += SQUARE)
+            store_group(p, sums + (size_t)first * (size_t)wide + (size_t)r, wide,
+                        smaller(rows - r, SQUARE), smaller(count - first, GROUP),
+                        out + (size_t)r * (size_t)stride + (size_t)first, stride);
 }
 
 /* ---- x w^T ---- */
