@@ -472,10 +472,17 @@ static double share_to_screen(const struct policy_view *v)
 }
 
 /* Without sizes to climb to, what the rates leave takes further arms of which something is
- * expected: they tell more than another seed. */
+ * expected, with fewer passes if need be: they tell more than another seed. */
 static bool screen_more(const struct policy_view *v, struct policy_action *action)
 {
-    return v->examples < FEW && screen(v, 1, action) && v->arms[action->arm].prior > 0;
+    size_t first = first_size(v);
+    const int passes[] = {0, least_epochs(first)};
+    for (size_t i = 0; v->examples < FEW && i < sizeof passes / sizeof *passes; i++) {
+        size_t arm = next_to_screen(v, passes[i], v->left, v->arm_count);
+        if (arm < v->arm_count && v->arms[arm].prior > 0)
+            return act(action, arm, screening_rate(v, arm), first, passes[i]);
+    }
+    return false;
 }
 
 /* ---- Making sure ---------------------------------------------------------------------------- */

@@ -18,11 +18,11 @@
  * gets fewer passes over it, two at least, or as many examples as there is time for.
  *
  * What is left goes first to a second arm, where there is none, or where all examples are screened
- * on to any arm with a prior in its favour, and then into making sure: where the
- * runner-up at the largest size is within chance of the leader, both are trained once more with
- * another seed; and the leader with as many sizes as a learning curve takes, three. Then come
- * further learning rates of the winner, arms that had not had their turn, again by their priors,
- * and a third seed for what still ties.
+ * on to any arm with a prior in its favour, with fewer passes if need be. Then it goes into making
+ * sure: where the runner-up at the largest size is within chance of the leader, both are trained
+ * once more with another seed; and the leader with as many sizes as a learning curve takes, three.
+ * Then come further learning rates of the winner, arms that had not had their turn, again by their
+ * priors, and a third seed for what still ties.
  *
  * Arms are compared by the metric at equal size, equal ones by their loss, as trained with the
  * first seed: further seeds tell finalists apart in the ranking, and decide nothing before.

@@ -609,6 +609,26 @@ static void test_three_arms_before_two_seeds(void **state)
     }
 }
 
+/* Where the third arm has no time for the usual three passes over 363 examples, it gets two. */
+static void test_a_third_arm_with_fewer_passes(void **state)
+{
+    (void)state;
+    static const struct {
+        double times; /* of what the usual passes take */
+        int epochs;   /* of the third arm; -1: it has no turn */
+    } cases[] = {{3.1, 0}, {2.8, 2}, {2.6, -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = duel(363, 0.02);
+        for (size_t arm = 0; arm < 3; arm++)
+            w.arms[arm].prior = 3 - (double)arm;
+        w.budget = cases[i].times * seconds(&w, 0, 363, 0);
+        run(&w);
+        assert_int_equal(was_tried(&w, 2), cases[i].epochs >= 0);
+        if (cases[i].epochs >= 0)
+            assert_float_equal(w.trials[2].seconds, seconds(&w, 2, 363, cases[i].epochs), 1e-9);
+    }
+}
+
 /* Where there is no larger size to climb to, nothing is kept for it. */
 static void test_one_size_is_screened(void **state)
 {
@@ -726,6 +746,7 @@ int main(void)
         cmocka_unit_test(test_the_rest_goes_by_prior),
         cmocka_unit_test(test_two_arms_before_two_rates),
         cmocka_unit_test(test_three_arms_before_two_seeds),
+        cmocka_unit_test(test_a_third_arm_with_fewer_passes),
         cmocka_unit_test(test_one_size_is_screened),
         cmocka_unit_test(test_few_examples),
         cmocka_unit_test(test_it_remembers_nothing),
