@@ -119,7 +119,6 @@ int adapted_declare(struct adapted *adapted, int rows, int cols, const char *for
 void adapted_allocate(struct adapted *adapted)
 {
     struct parameters *p = &adapted->parameters;
-    arena_reserve_filled(&adapted->arena, p->count * sizeof *p->values);
     p->values = arena_zalloc(&adapted->arena, p->count * sizeof *p->values);
     if (!adapted->settled)
         adapted->trained = p->count;

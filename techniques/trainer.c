@@ -544,13 +544,6 @@ static enum status keep_to_limit(struct training *t, const struct material *mate
                      limit / 1e6);
 }
 
-/* As many numbers as there are parameters, or a part of them: every one is about to be written. */
-static real *block(struct training *t, size_t bytes)
-{
-    arena_reserve_filled(&t->arena, bytes);
-    return arena_alloc(&t->arena, bytes);
-}
-
 static void prepare(struct training *t)
 {
     struct engine *engine = t->adapted->engine;
@@ -558,14 +551,14 @@ static void prepare(struct training *t)
     size_t workers = (size_t)pool_threads(engine->pool);
     size_t own = bytes - added_in_place(&t->adapted->parameters) * sizeof(real);
     t->optimizer.weight_decay = setting_number(&t->adapted->setting, "weight_decay");
-    t->optimizer.mean = block(t, bytes);
-    t->optimizer.square = block(t, bytes);
+    t->optimizer.mean = arena_alloc(&t->arena, bytes);
+    t->optimizer.square = arena_alloc(&t->arena, bytes);
     t->turns = turns_create(&t->arena, (size_t)t->adapted->parameters.n_items);
-    t->gradient = block(t, bytes);
+    t->gradient = arena_alloc(&t->arena, bytes);
     t->squares = arena_alloc(&t->arena, chunk_count(t) * sizeof *t->squares);
     t->worker_gradient = arena_alloc(&t->arena, workers * sizeof *t->worker_gradient);
     for (size_t w = 0; w < workers; w++)
-        t->worker_gradient[w] = block(t, own);
+        t->worker_gradient[w] = arena_alloc(&t->arena, own);
 }
 
 enum status trainer_run(struct adapted *adapted, const struct material *material,
