@@ -39,12 +39,17 @@ struct cell {
     double train_seconds, score_seconds;
 };
 
-static void write_row(struct text *out, const char *task, const struct cell *c)
+/* `epochs` 0: as many passes as usual. */
+static void write_row(struct text *out, const char *task, const struct cell *c, int epochs)
 {
-    text_printf(out, "%s,%s,%s,%d,1,{},%d,%d,accuracy,%d,%d,%g,%g,,10,0,1e8,,,%g,%s,%s,\n", task,
-                c->technique, c->rate, c->examples, DEV, TEST, c->right, c->right, c->train_seconds,
-                c->score_seconds, c->right ? 0.1 : 2.0, c->right ? "ff" : "00",
-                c->right ? "ffff" : "0000");
+    text_printf(out, "%s,%s,%s,%d,1,", task, c->technique, c->rate, c->examples);
+    if (epochs)
+        text_printf(out, "\"{\"\"num_epochs\"\":%d}\"", epochs);
+    else
+        text_add(out, "{}");
+    text_printf(out, ",%d,%d,accuracy,%d,%d,%g,%g,,10,0,1e8,,,%g,%s,%s,\n", DEV, TEST, c->right,
+                c->right, c->train_seconds, c->score_seconds, c->right ? 0.1 : 2.0,
+                c->right ? "ff" : "00", c->right ? "ffff" : "0000");
 }
 
 /* Reads rows behind both headings. */
@@ -72,21 +77,26 @@ struct fixture {
     size_t count;
 };
 
-static void open_cells(struct fixture *f, const struct cell *cells, size_t count)
+static void open_rows(struct fixture *f, const char *rows)
 {
     static const struct model_numbers shape = {
         .parameters = 134515008, .context = 8192, .n_layer = 30, .n_embd = 576};
-    struct text rows = {0};
     struct error err = {0};
-    for (size_t i = 0; i < count; i++)
-        write_row(&rows, "toy", &cells[i]);
-    if (read_rows(&f->record, text_string(&rows), &err) != OK)
+    if (read_rows(&f->record, rows, &err) != OK)
         fail_msg("%s", err.text);
-    text_release(&rows);
     arena_init(&f->arena, NULL);
     f->model = model_sketch(&shape);
     if (questions_make(&f->record, f->model, 2, &f->arena, &f->questions, &f->count, &err) != OK)
         fail_msg("%s", err.text);
+}
+
+static void open_cells(struct fixture *f, const struct cell *cells, size_t count)
+{
+    struct text rows = {0};
+    for (size_t i = 0; i < count; i++)
+        write_row(&rows, "toy", &cells[i], 0);
+    open_rows(f, text_string(&rows));
+    text_release(&rows);
 }
 
 static void close_cells(struct fixture *f)
@@ -240,15 +250,15 @@ static void test_what_is_offered(void **state)
     assert_int_equal(lora->rate_count, 3);
     assert_int_equal(lora->usual_rate, 1);
     /* A rate that is not recorded with all examples: the nearest one that is. */
-    const struct recorded *row = question_trial(q, 3, 2, 1, 0, &substitute);
+    const struct recorded *row = question_trial(q, (struct asked){3, 2, 1, 0, 0}, &substitute);
     assert_true(substitute);
     assert_string_equal(row->rate_text, "3e-3");
     assert_int_equal(row->examples, 1024);
-    row = question_trial(q, 3, 2, 0, 0, &substitute);
+    row = question_trial(q, (struct asked){3, 2, 0, 0, 0}, &substitute);
     assert_false(substitute);
     assert_string_equal(row->rate_text, "1e-2");
     /* What does not learn answers at any size. */
-    assert_non_null(question_trial(q, 1, 0, 0, 0, &substitute));
+    assert_non_null(question_trial(q, (struct asked){1, 0, 0, 0, 0}, &substitute));
     assert_false(substitute);
     assert_true(fabs(question_exhaustive(q) - 165.1) < 1e-9);
     close_cells(&f);
@@ -279,6 +289,61 @@ static void test_incomplete_ladders(void **state)
     assert_int_equal(f.count, 1);
     assert_int_equal(f.questions[0].size_count, 1); /* one size of three, not two of one */
     assert_int_equal(f.questions[0].offer_count, 3);
+    close_cells(&f);
+}
+
+/* Halves of the smallest size, where all that is offered has them; their rates are not offered. */
+static void test_halves(void **state)
+{
+    (void)state;
+    static const struct cell cells[] = {
+        {"ia3", "3e-2", 512, true, 1, 1},  {"lora", "3e-3", 512, true, 1, 1},
+        {"ia3", "3e-2", 256, true, 1, 1},  {"ia3", "3e-2", 128, true, 1, 1},
+        {"lora", "3e-3", 128, true, 1, 1}, {"lora", "1e-2", 128, true, 1, 1},
+        {"ia3", "3e-2", 96, true, 1, 1},   {"lora", "3e-3", 96, true, 1, 1},
+    };
+    struct fixture f;
+    bool substitute;
+    open_cells(&f, cells, COUNT(cells));
+    const struct question *q = &f.questions[0];
+    assert_int_equal(q->size_count, 2); /* 256 is ia3's alone, and 96 is no half */
+    assert_int_equal(q->sizes[0], 128);
+    assert_int_equal(q->sizes[1], 512);
+    assert_int_equal(q->offers[1].rate_count, 1);
+    assert_string_equal(question_trial(q, (struct asked){1, 0, 0, 0, 0}, &substitute)->rate_text,
+                        "3e-3");
+    close_cells(&f);
+}
+
+/* Fewer passes than usual answer when they are asked for, and count nowhere else; more are none. */
+static void test_passes(void **state)
+{
+    (void)state;
+    static const struct {
+        struct cell cell;
+        int epochs;
+    } trials[] = {
+        {{"ia3", "3e-2", 512, true, 8, 1}, 0},
+        {{"lora", "3e-3", 512, true, 8, 1}, 0},
+        {{"ia3", "3e-2", 512, false, 4, 1}, 1},
+        {{"lora", "3e-3", 512, false, 40, 1}, 9},
+    };
+    struct fixture f;
+    struct text rows = {0};
+    bool substitute;
+    for (size_t i = 0; i < COUNT(trials); i++)
+        write_row(&rows, "toy", &trials[i].cell, trials[i].epochs);
+    open_rows(&f, text_string(&rows));
+    text_release(&rows);
+    const struct question *q = &f.questions[0];
+    assert_int_equal(q->offer_count, 2);
+    assert_true(fabs(question_exhaustive(q) - 18) < 1e-9);
+    const struct recorded *row = question_trial(q, (struct asked){.epochs = 1}, &substitute);
+    assert_non_null(row);
+    assert_false(row->dev_right[0]);
+    assert_true(question_trial(q, (struct asked){0}, &substitute)->dev_right[0]);
+    assert_null(question_trial(q, (struct asked){.epochs = 2}, &substitute));
+    assert_null(question_trial(q, (struct asked){.offer = 1, .epochs = 9}, &substitute));
     close_cells(&f);
 }
 
@@ -537,7 +602,7 @@ static void test_points(void **state)
     struct record record;
     struct error err;
     for (size_t i = 0; i < COUNT(rows); i++)
-        write_row(&text, rows[i].task, &rows[i].cell);
+        write_row(&text, rows[i].task, &rows[i].cell, 0);
     assert_int_equal(read_rows(&record, text_string(&text), &err), OK);
     const struct technique *lora = technique_find("lora"), *ia3 = technique_find("ia3");
     assert_float_equal(record_points(&record, lora, NULL), 0, 1e-9);
@@ -581,6 +646,8 @@ int main(void)
         cmocka_unit_test(test_bad_files_are_refused),
         cmocka_unit_test(test_what_is_offered),
         cmocka_unit_test(test_incomplete_ladders),
+        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_passes),
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_ties),
         cmocka_unit_test(test_budgets_hold),

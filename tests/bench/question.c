@@ -14,21 +14,31 @@ static bool learns(const struct technique *technique)
     return technique->learning_rates || technique->fit || technique->keep;
 }
 
-/* A row that may answer for its technique in this question. */
+/* A row that may answer for its technique in this question, with so many passes (0: as usual). */
+static bool counts_with(const struct question *q, const struct recorded *row,
+                        const struct technique *technique, int epochs)
+{
+    bool passes = epochs ? row->brief && row->epochs == epochs : row->usual;
+    return row->technique == technique && passes && !*row->failure &&
+           !strcmp(row->task, q->task->name);
+}
+
 static bool counts(const struct question *q, const struct recorded *row,
                    const struct technique *technique)
 {
-    return row->technique == technique && row->usual && !*row->failure &&
-           !strcmp(row->task, q->task->name);
+    return counts_with(q, row, technique, 0);
 }
 
 /* ---- One trial ------------------------------------------------------------------------------- */
 
 /* How far a row is from what is asked for; INFINITY: it cannot answer for it. */
-static double distance(const struct question *q, const struct offer *offer, double rate,
-                       double examples, const struct recorded *row)
+static double distance(const struct question *q, const struct asked *asked,
+                       const struct recorded *row)
 {
-    if (!counts(q, row, offer->technique))
+    const struct offer *offer = &q->offers[asked->offer];
+    double rate = offer->rate_count ? offer->rates[asked->rate] : 1;
+    double examples = (double)q->sizes[asked->size];
+    if (!counts_with(q, row, offer->technique, asked->epochs))
         return INFINITY;
     if (offer->technique->learning_rates)
         return row->examples < examples || row->examples > examples ? (double)INFINITY
@@ -38,26 +48,32 @@ static double distance(const struct question *q, const struct offer *offer, doub
     return learns(offer->technique) ? (double)INFINITY : 1e9 + row->examples;
 }
 
-const struct recorded *question_trial(const struct question *q, size_t offer, size_t rate,
-                                      size_t size, size_t turn, bool *substitute)
+const struct recorded *question_trial(const struct question *q, struct asked asked,
+                                      bool *substitute)
 {
-    const struct offer *o = &q->offers[offer];
-    double asked = o->rate_count ? o->rates[rate] : 1, nearest = INFINITY;
+    double nearest = INFINITY;
     const struct recorded *found = NULL;
     size_t seeds = 0, skip;
     for (size_t i = 0; i < q->record->count; i++)
-        nearest = fmin(nearest, distance(q, o, asked, (double)q->sizes[size], &q->record->rows[i]));
+        nearest = fmin(nearest, distance(q, &asked, &q->record->rows[i]));
     for (size_t i = 0; i < q->record->count; i++)
-        seeds += distance(q, o, asked, (double)q->sizes[size], &q->record->rows[i]) <= nearest;
+        seeds += distance(q, &asked, &q->record->rows[i]) <= nearest;
     if (isinf(nearest))
         return NULL;
-    skip = turn % seeds;
+    skip = asked.turn % seeds;
     for (size_t i = 0; i < q->record->count && !found; i++)
-        if (distance(q, o, asked, (double)q->sizes[size], &q->record->rows[i]) <= nearest &&
-            !skip--)
+        if (distance(q, &asked, &q->record->rows[i]) <= nearest && !skip--)
             found = &q->record->rows[i];
-    *substitute = nearest > 1e-9 && learns(o->technique);
+    *substitute = nearest > 1e-9 && learns(q->offers[asked.offer].technique);
     return found;
+}
+
+/* With all examples, and the first seed. */
+static const struct recorded *whole_trial(const struct question *q, size_t offer, size_t rate)
+{
+    bool substitute;
+    const struct asked asked = {.offer = offer, .rate = rate, .size = q->size_count - 1};
+    return question_trial(q, asked, &substitute);
 }
 
 double question_seconds(const struct question *q, const struct recorded *row)
@@ -68,11 +84,9 @@ double question_seconds(const struct question *q, const struct recorded *row)
 double question_exhaustive(const struct question *q)
 {
     double seconds = 0;
-    bool substitute;
     for (size_t i = 0; i < q->offer_count; i++)
         for (size_t rate = 0; !rate || rate < q->offers[i].rate_count; rate++)
-            seconds +=
-                question_seconds(q, question_trial(q, i, rate, q->size_count - 1, 0, &substitute));
+            seconds += question_seconds(q, whole_trial(q, i, rate));
     return seconds;
 }
 
@@ -131,6 +145,24 @@ static size_t choose_ladder(struct question *q, size_t all)
     return techniques;
 }
 
+/* Halves of the smallest size, and halves of those, where all that is offered is recorded: what the
+ * policy falls back on when not even one trial of that size fits. */
+static void add_halves(struct question *q)
+{
+    for (size_t half = q->sizes[0] / 2; half >= LEAST_ASKED && q->size_count < MOST_RUNGS;
+         half /= 2) {
+        bool whole = true;
+        for (size_t i = 0; i < q->offer_count && whole; i++)
+            whole = !q->offers[i].technique->learning_rates ||
+                    is_recorded(q, q->offers[i].technique, half);
+        if (!whole)
+            continue;
+        memmove(q->sizes + 1, q->sizes, q->size_count * sizeof *q->sizes);
+        q->sizes[0] = half;
+        q->size_count++;
+    }
+}
+
 static void add_rate(struct offer *offer, double rate)
 {
     size_t at = 0;
@@ -163,7 +195,6 @@ static void offer_rates(const struct question *q, struct offer *offer)
 static bool is_offered(const struct question *q, const struct technique *technique)
 {
     struct question one = *q;
-    bool substitute;
     if (technique->learning_rates) {
         for (size_t size = 0; size < q->size_count; size++)
             if (!is_recorded(q, technique, q->sizes[size]))
@@ -171,7 +202,7 @@ static bool is_offered(const struct question *q, const struct technique *techniq
         return true;
     }
     one.offers[0] = (struct offer){.technique = technique};
-    return question_trial(&one, 0, 0, q->size_count - 1, 0, &substitute) != NULL;
+    return whole_trial(&one, 0, 0) != NULL;
 }
 
 static double prior_elsewhere(const struct question *q, const struct technique *technique)
@@ -198,12 +229,10 @@ static void make_offers(struct question *q)
 /* Of those that train by steps, with all examples. */
 static void count_answers(struct question *q)
 {
-    bool substitute;
     double dev = INFINITY, test = INFINITY;
     for (size_t i = 0; i < q->offer_count; i++)
         for (size_t rate = 0; rate < q->offers[i].rate_count; rate++) {
-            const struct recorded *row =
-                question_trial(q, i, rate, q->size_count - 1, 0, &substitute);
+            const struct recorded *row = whole_trial(q, i, rate);
             dev = fmin(dev, row->dev);
             test = fmin(test, row->test);
         }
@@ -316,6 +345,7 @@ static enum status make_all(const struct record *record, struct model *model, si
             choose_ladder(&q, (size_t)row->examples) < least)
             continue;
         make_offers(&q);
+        add_halves(&q);
         count_answers(&q);
         time_answers(&q);
         time_reading(&q);

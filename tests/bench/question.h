@@ -10,11 +10,12 @@
  *   most that many examples, with any number if they do not learn; the largest size counts.
  * - The ladder is that of the policy's own rule for as many examples, or for one less, which can
  *   leave out a size, whichever makes the recorded block, sizes times techniques, as large as
- *   possible. A trial of any other size takes forever.
+ *   possible. Below its smallest size are the halves of that, and halves of those, that are
+ *   recorded for all of these techniques. A trial of any other size takes forever.
  * - A learning rate is offered when it is recorded at some size of the ladder. Where it is not
  *   recorded at the size asked for, the nearest one that is answers for it: a measured trial, which
  *   is counted as a substitute. When that one was run before, the policy is told that the trial
- *   failed, at no cost.
+ *   failed, at no cost. Fewer passes than usual are offered where they are recorded.
  * - Seconds, answers and tokens are those of the recorded trial; scoring is scaled to the number of
  *   development answers in use. A rate that is not recorded with all examples counts in the
  *   exhaustive cost with the seconds of the nearest one.
@@ -60,11 +61,17 @@ enum status questions_make(const struct record *record, struct model *model, siz
                            struct arena *arena, struct question **questions, size_t *count,
                            struct error *err);
 
-/* The recorded trial that answers for offer number `offer` with rate number `rate` at size number
- * `size`; the seed is one of those recorded, by `turn`. NULL: none does. `*substitute`: not exactly
- * what was asked for. */
-const struct recorded *question_trial(const struct question *q, size_t offer, size_t rate,
-                                      size_t size, size_t turn, bool *substitute);
+/* A trial: the numbers of an offer, of one of its rates, and of a size. */
+struct asked {
+    size_t offer, rate, size;
+    size_t turn; /* chooses among the seeds that are recorded */
+    int epochs;  /* 0: as many passes as usual */
+};
+
+/* The recorded trial that answers for it. NULL: none does. `*substitute`: not exactly what was
+ * asked for. */
+const struct recorded *question_trial(const struct question *q, struct asked asked,
+                                      bool *substitute);
 
 /* Seconds of training and of the development answers in use. */
 double question_seconds(const struct question *q, const struct recorded *row);

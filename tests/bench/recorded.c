@@ -271,9 +271,15 @@ static enum status check_setting(struct record *record, struct recorded *row, st
     }
     if (row->technique->learning_rates)
         row->epochs = trainer_epochs(&setting, (size_t)row->examples);
+    const struct setting usual = setting_default(row->technique);
+    const char *expected = essence(usual, row, &record->arena);
     row->usual = trained_as_now(record, row, &setting) &&
-                 !strcmp(essence(setting, row, &record->arena),
-                         essence(setting_default(row->technique), row, &record->arena));
+                 !strcmp(essence(setting, row, &record->arena), expected);
+    if (row->technique->learning_rates &&
+        row->epochs < trainer_epochs(&usual, (size_t)row->examples)) {
+        setting_set_number(&setting, "num_epochs", 0, &record->arena);
+        row->brief = !strcmp(essence(setting, row, &record->arena), expected);
+    }
     return OK;
 }
 

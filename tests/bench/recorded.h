@@ -43,6 +43,7 @@ struct recorded {
     int epochs; /* passes over the examples; 0 when nothing is trained by steps */
     bool usual; /* nothing but the learning rate differs from what the technique does by default,
                  * and it was trained on about as many tokens as that takes */
+    bool brief; /* likewise, but for fewer passes */
     const char *file;
     size_t line;
 };

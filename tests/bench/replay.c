@@ -139,16 +139,11 @@ void replay_end(struct rerun *r)
 
 /* ---- Running trials -------------------------------------------------------------------------- */
 
-static const struct recorded *trial_of_seed(const struct rerun *r, size_t offer, size_t rate,
-                                            size_t size, size_t seed, bool *substitute)
-{
-    return question_trial(r->q, offer, rate, size, (size_t)r->number + seed, substitute);
-}
-
 static const struct recorded *trial_of(const struct rerun *r, size_t offer, size_t rate,
                                        size_t size, bool *substitute)
 {
-    return trial_of_seed(r, offer, rate, size, 0, substitute);
+    const struct asked asked = {offer, rate, size, (size_t)r->number, 0};
+    return question_trial(r->q, asked, substitute);
 }
 
 static size_t rung_of(const struct question *q, size_t size)
@@ -165,11 +160,13 @@ static size_t size_of(const struct question *q, size_t rung)
     return size;
 }
 
-static double predict(const struct rerun *r, size_t offer, size_t examples, bool cautious)
+static double predict(struct rerun *r, size_t offer, size_t examples, int epochs, bool cautious)
 {
     struct setting setting = setting_default(r->q->offers[offer].technique);
     if (!(setting.technique->needs & NEEDS_MODEL))
         return 0;
+    if (epochs)
+        setting_set_number(&setting, "num_epochs", epochs, &r->arena);
     return cautious ? pace_trial(&r->study, &setting, &r->paces[offer], examples)
                     : pace_expected(&r->study, &setting, &r->paces[offer], examples);
 }
@@ -208,24 +205,26 @@ static bool was_run(const struct rerun *r, const struct recorded *row)
     return false;
 }
 
-/* Runs a trial; `seed` as in policy_action. False when the budget ends before it. */
-static bool run_seed(struct rerun *r, size_t offer, size_t rate, size_t size, size_t seed)
+/* Runs what of `run` its offer, rate, size, seed and passes say. False when the budget ends before
+ * it. */
+static bool run_it(struct rerun *r, struct run run)
 {
     bool substitute = false;
-    struct run run = {.row = trial_of_seed(r, offer, rate, size, seed, &substitute),
-                      .seed = seed,
-                      .offer = offer,
-                      .rate = rate,
-                      .size = size};
+    run.row = question_trial(
+        r->q,
+        (struct asked){run.offer, run.rate, run.size, (size_t)r->number + run.seed, run.epochs},
+        &substitute);
     if (!run.row || r->trial_count == MOST_RUNS)
         return false;
     if (was_run(r, run.row)) { /* as if it had failed, at no cost */
-        r->trials[r->trial_count++] = (struct arm_trial){
-            .arm = offer, .rate = rate, .examples = rung_of(r->q, size), .seed = seed};
+        r->trials[r->trial_count++] = (struct arm_trial){.arm = run.offer,
+                                                         .rate = run.rate,
+                                                         .examples = rung_of(r->q, run.size),
+                                                         .seed = run.seed};
         r->refused++;
         return true;
     }
-    run.predicted = predict(r, offer, (size_t)run.row->examples, false);
+    run.predicted = predict(r, run.offer, (size_t)run.row->examples, run.epochs, false);
     run.seconds = question_seconds(r->q, run.row);
     if (r->spent + run.seconds > r->budget) {
         r->spent = r->budget;
@@ -239,7 +238,7 @@ static bool run_seed(struct rerun *r, size_t offer, size_t rate, size_t size, si
 
 static bool run_trial(struct rerun *r, size_t offer, size_t rate, size_t size)
 {
-    return run_seed(r, offer, rate, size, 0);
+    return run_it(r, (struct run){.offer = offer, .rate = rate, .size = size});
 }
 
 /* ---- Choosing -------------------------------------------------------------------------------- */
@@ -294,33 +293,46 @@ static void choose(struct rerun *r)
 
 /* ---- Policies -------------------------------------------------------------------------------- */
 
+/* What the policy's question about seconds comes back with. */
+struct looking {
+    struct rerun *r;
+};
+
 static double expected_seconds(const void *context, size_t arm, size_t rung, int epochs)
 {
-    const struct rerun *r = context;
-    size_t size = size_of(r->q, rung);
+    struct rerun *r = ((const struct looking *)context)->r;
+    struct asked asked = {.offer = arm,
+                          .rate = r->arms[arm].usual_rate,
+                          .size = size_of(r->q, rung),
+                          .epochs = epochs};
     bool substitute;
     const struct recorded *row = NULL;
-    if (!epochs && size < r->q->size_count)
-        row = trial_of(r, arm, r->arms[arm].usual_rate, size, &substitute);
-    return row ? predict(r, arm, (size_t)row->examples, true) : (double)INFINITY;
+    if (asked.size < r->q->size_count)
+        row = question_trial(r->q, asked, &substitute);
+    return row ? predict(r, arm, (size_t)row->examples, epochs, true) : (double)INFINITY;
 }
 
 static void follow_policy(struct rerun *r)
 {
     struct policy_action action;
+    const struct looking looking = {r};
     struct policy_view view = {.arms = r->arms,
                                .arm_count = r->q->offer_count,
                                .trials = r->trials,
                                .examples = r->q->told,
                                .answers = r->q->dev,
                                .seconds = expected_seconds,
-                               .context = r};
+                               .context = &looking};
     do {
         look(r);
         view.trial_count = r->trial_count;
         view.left = r->budget - r->spent;
     } while (policy_next(&view, &action) &&
-             run_seed(r, action.arm, action.rate, size_of(r->q, action.examples), action.seed));
+             run_it(r, (struct run){.offer = action.arm,
+                                    .rate = action.rate,
+                                    .size = size_of(r->q, action.examples),
+                                    .seed = action.seed,
+                                    .epochs = action.epochs}));
     choose(r);
 }
 

@@ -25,6 +25,7 @@ struct run {
     const struct recorded *row;
     size_t offer, rate, size;
     size_t seed;      /* 0: the first one */
+    int epochs;       /* 0: the usual number */
     double predicted; /* seconds, from the trials before it; policies that do not ask get those of
                        * the bare model */
     double seconds;   /* that it took */
