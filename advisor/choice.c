@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "advisor/choice.h"
 
+#include <math.h>
+
 /* A difference is real when chance makes one as large in fewer than this share of cases. */
 static const double significance = 0.05;
 
 /* Techniques that tie count as equally good, and the cheaper one is preferred, when their metrics
  * are this close. */
 static const double close_enough = 0.01;
+
+/* Of what a technique brings, from one task to another, as a share. */
+static const double spread = 0.03;
+
+/* Of the variance by the examples, what two techniques do not share. */
+static const double own_part = 0.5;
 
 /* p-value of "b is better than a". */
 static double p_better(const struct choice *choice, size_t a, size_t b)
@@ -17,6 +25,16 @@ static double p_better(const struct choice *choice, size_t a, size_t b)
 bool choice_tie(const struct choice *choice, size_t a, size_t b)
 {
     return 2 * p_better(choice, a, b) > significance && 2 * p_better(choice, b, a) > significance;
+}
+
+double choice_weighed(const struct choice *choice, size_t leader, size_t i)
+{
+    const struct contender *a = &choice->contenders[leader], *b = &choice->contenders[i];
+    double task = spread * spread, chance = own_part * fmax(a->variance, b->variance);
+    if (!a->trained || !b->trained || !choice_tie(choice, leader, i))
+        return b->metric;
+    return a->metric +
+           (task * (b->metric - a->metric) + chance * (b->prior - a->prior)) / (task + chance);
 }
 
 /* A candidate: it stands, and is better than the baseline. */
@@ -50,19 +68,30 @@ static size_t cheapest(const struct choice *choice)
     return chosen;
 }
 
-/* The best one, or the cheapest of those that equal it; `count` when nothing is eligible. */
-static size_t best_available(const struct choice *choice)
+/* The one with the best metric; `count` when nothing is eligible. */
+static size_t leader_of(const struct choice *choice)
 {
     const struct contender *all = choice->contenders;
-    size_t leader = choice->count, chosen;
+    size_t leader = choice->count;
     for (size_t i = 0; i < choice->count; i++)
         if (eligible(choice, i) && (leader == choice->count || all[i].metric > all[leader].metric))
             leader = i;
-    chosen = leader;
+    return leader;
+}
+
+/* The best bet, or the cheapest of those that equal it; `count` when nothing is eligible. */
+static size_t best_available(const struct choice *choice)
+{
+    size_t leader = leader_of(choice), bet = leader, chosen;
+    for (size_t i = 0; leader < choice->count && i < choice->count; i++)
+        if (eligible(choice, i) &&
+            choice_weighed(choice, leader, i) > choice_weighed(choice, leader, bet))
+            bet = i;
+    chosen = bet;
     for (size_t i = 0; leader < choice->count && i < choice->count; i++) {
-        bool equal = eligible(choice, i) && choice_tie(choice, i, leader) &&
-                     all[leader].metric - all[i].metric <= close_enough;
-        if (equal && is_better_buy(&all[i], &all[chosen]))
+        double behind = choice_weighed(choice, leader, bet) - choice_weighed(choice, leader, i);
+        bool equal = eligible(choice, i) && choice_tie(choice, i, bet) && behind <= close_enough;
+        if (equal && choice->contenders[i].tokens < choice->contenders[chosen].tokens)
             chosen = i;
     }
     return chosen;

@@ -67,11 +67,9 @@ double outlook_forecast_variance(double answer_variance, double examples)
     return shared_part * answer_variance + seed_variance(examples);
 }
 
-/* From the ends of a 95 % interval. */
-static double interval_variance(struct measured low, struct measured high)
+static double variance_of(struct measured low, struct measured high)
 {
-    double deviation = (high.value - low.value) / (2 * normal_quantile(0.975));
-    return deviation * deviation;
+    return interval_variance((struct interval){low.value, high.value});
 }
 
 /* ---- Fitting -------------------------------------------------------------------------------- */
@@ -126,7 +124,7 @@ static void fit(const struct outlook *o, struct learner *learner)
         const struct trial_record *t = &o->trials->items[i];
         if (!is_point(t, learner->row->technique) || !same_setting(t, best_setting(o, t)))
             continue;
-        double examples = (double)t->key.examples, answers = interval_variance(t->low, t->high);
+        double examples = (double)t->key.examples, answers = variance_of(t->low, t->high);
         points[count++] = (struct curve_point){examples, missing(o, t->metric.value),
                                                outlook_point_variance(answers, examples)};
         if (examples >= largest)
@@ -208,7 +206,7 @@ static double overtakes(const struct outlook *o, const struct learner *other,
         examples = curve_overtakes(&other->curve, &rival->curve, variance, level);
     } else { /* it stays where it is */
         examples = curve_examples_for(&other->curve,
-                                      variance + interval_variance(chosen->low, chosen->high),
+                                      variance + variance_of(chosen->low, chosen->high),
                                       missing(o, chosen->metric.value), level);
     }
     return examples > ceil(from) ? examples : NAN;

@@ -50,6 +50,29 @@ static enum status give_up(struct ranking *r, struct error *err)
 
 /* ---- Ordering ------------------------------------------------------------------------------- */
 
+/* Priors are in points of right answers: they say something of metrics on that scale. */
+static double variance_beside_priors(const struct ranking *r, const struct candidate *c)
+{
+    const struct metric *metric = r->study->evaluator.metric;
+    if (strcmp(metric->unit, "share") != 0 || !metric->higher_is_better)
+        return 0;
+    return interval_variance((struct interval){c->low.value, c->high.value});
+}
+
+static struct contender contender_of(const struct ranking *r, const struct candidate *c)
+{
+    const struct technique *technique = c->technique;
+    double points = technique->prior + study_prior(r->study, technique);
+    return (struct contender){.metric = c->metric.value,
+                              .variance = variance_beside_priors(r, c),
+                              .prior = points / 100,
+                              .tokens = c->tokens,
+                              .trained = technique->learning_rates || technique->fit,
+                              .baseline = technique_is_baseline(technique),
+                              .stands = candidate_stands(c),
+                              .meets_target = c->meets_target};
+}
+
 /* The one to recommend, or NULL. */
 static const struct candidate *choose(struct ranking *r)
 {
@@ -58,12 +81,7 @@ static const struct candidate *choose(struct ranking *r)
     r->choice = (struct choice){contenders, r->ranked, r->p};
     for (size_t i = 0; i < r->count; i++)
         if (r->items[i].ranked)
-            contenders[r->items[i].place] =
-                (struct contender){.metric = r->items[i].metric.value,
-                                   .tokens = r->items[i].tokens,
-                                   .baseline = technique_is_baseline(r->items[i].technique),
-                                   .stands = candidate_stands(&r->items[i]),
-                                   .meets_target = r->items[i].meets_target};
+            contenders[r->items[i].place] = contender_of(r, &r->items[i]);
     size_t chosen = choice_make(&r->choice);
     for (size_t i = 0; i < r->count; i++)
         if (r->items[i].ranked && r->items[i].place == chosen)

@@ -52,6 +52,37 @@ static void say_ties(const struct ranking *r, const struct candidate *chosen,
     text_release(&names);
 }
 
+/* The candidate that is ahead of the chosen one on the examples, when priors decided against it;
+ * NULL: they did not. */
+static const struct candidate *outweighed(const struct ranking *r, const struct candidate *chosen)
+{
+    const struct candidate *leader = chosen;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct candidate *c = &r->items[i];
+        if (candidate_stands(c) && !technique_is_baseline(c->technique) &&
+            c->metric.value > leader->metric.value)
+            leader = c;
+    }
+    bool weighed = leader != chosen && !chosen->meets_target &&
+                   choice_weighed(&r->choice, leader->place, chosen->place) > leader->metric.value;
+    return weighed ? leader : NULL;
+}
+
+static void say_weighed(const struct ranking *r, const struct candidate *chosen,
+                        struct sentences *reasons)
+{
+    const struct candidate *leader = outweighed(r, chosen);
+    if (!leader)
+        return;
+    const struct contender *all = r->choice.contenders;
+    double points = 100 * (all[chosen->place].prior - all[leader->place].prior);
+    say(reasons,
+        "%s is %.3f ahead of it on these examples, which chance explains; on the recorded tasks %s "
+        "brought %.0f points more, which weighs more here.",
+        leader->technique->name, leader->metric.value - chosen->metric.value,
+        chosen->technique->name, points);
+}
+
 static void say_chosen(const struct ranking *r, const struct candidate *chosen,
                        struct sentences *reasons)
 {
@@ -65,6 +96,7 @@ static void say_chosen(const struct ranking *r, const struct candidate *chosen,
         chosen->low.value, chosen->high.value, r->comparison.examples, with);
     say_target(r, chosen, reasons);
     say_ties(r, chosen, reasons);
+    say_weighed(r, chosen, reasons);
     if (floor)
         say(reasons, "Always giving the most frequent answer reaches %.3f.", floor->metric.value);
 }

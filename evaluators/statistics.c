@@ -239,6 +239,12 @@ struct interval wilson_interval(int64_t k, int64_t n, double confidence)
     return (struct interval){low, high};
 }
 
+double interval_variance(struct interval interval)
+{
+    double deviation = (interval.high - interval.low) / (2 * normal_quantile(0.975));
+    return deviation * deviation;
+}
+
 double share_by_chance(double a, double b, double n)
 {
     double share = fmin(fmax((a + b) / 2, 0), 1);

@@ -38,6 +38,9 @@ double student_t_quantile(double p, double freedom); /* 0 <= p <= 1 */
  * and near 0 and 1, where k/n +- 2 standard errors is not. */
 struct interval wilson_interval(int64_t k, int64_t n, double confidence);
 
+/* Of what has this 95 % interval, taken to be normal. */
+double interval_variance(struct interval interval);
+
 /* By how much two shares of n answers differ by chance: two standard errors of the difference, as
  * if each had been given its own examples, which is too wide rather than too narrow where both had
  * the same. Infinite when n is 0. */

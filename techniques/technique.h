@@ -95,9 +95,10 @@ struct technique {
     unsigned needs;      /* enum technique_needs */
     int minimum_examples;
     double prior; /* points of right answers above the majority answer that it brought with 128
-                     training examples, the mean over the tasks of tests/bench/recorded, rounded;
-                     without a measurement, that of its nearest relative; only the order in which
-                     techniques get their turn depends on it */
+                     training examples, the mean over the tasks of tests/bench/recorded, rounded
+                     (record_points there); without a measurement, that of its nearest relative.
+                     Decides in which order techniques get their turn, and weighs where the
+                     measured metrics tie (advisor/choice.h) */
     const struct hyperparameter *hyperparameters; /* its own, ended by a row without name */
     const char *learning_rates; /* "3e-4,1e-3,3e-3": the rates to race, the default
                                    in the middle; NULL: nothing is trained */

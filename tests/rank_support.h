@@ -75,6 +75,7 @@ struct play {
     const char *interrupted;   /* likewise */
     bool untested;
     uint64_t seed;
+    double wide;                /* the metric's interval to either side; 0: 0.01 */
     int (*answer)(int example); /* answers of its own instead of `first` and `right` */
 };
 
@@ -109,8 +110,9 @@ static inline struct trial_record result_of(const struct made_up *m, int64_t id,
     double value = metric->value(predictions, DEV, CLASSES);
     record.metric_name = metric->name;
     record.metric = measured(value);
-    record.low = measured(value - 0.01);
-    record.high = measured(value + 0.01);
+    double wide = play->wide > 0 ? play->wide : 0.01;
+    record.low = measured(value - wide);
+    record.high = measured(value + wide);
     record.tokens_per_request = measured(play->tokens);
     record.latency_ms = measured(play->latency_ms > 0 ? play->latency_ms : 10);
     record.peak_memory_bytes = measured(play->memory > 0 ? play->memory : 1e6);

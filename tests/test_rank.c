@@ -82,6 +82,28 @@ static void test_chance_is_no_reason(void **state)
     end(&m);
 }
 
+/* Where the examples cannot tell and priors decide, that is said. */
+static void test_a_prior_outweighs(void **state)
+{
+    (void)state;
+    for (int ahead = 2; ahead <= 6; ahead += 4) { /* examples of 200 */
+        struct made_up m;
+        begin(&m, "--techniques majority,lora,full_finetune");
+        add(&m, (struct play){.technique = "majority", .examples = 500, .right = 70});
+        add(&m, (struct play){
+                    .technique = "lora", .examples = 500, .right = 170 + ahead, .wide = 0.06});
+        add(&m, (struct play){
+                    .technique = "full_finetune", .examples = 500, .right = 170, .wide = 0.06});
+        rank(&m);
+        assert_string_equal(m.report.technique, ahead == 2 ? "full_finetune" : "lora");
+        if (ahead == 2)
+            reasons_say(&m,
+                        "lora is 0.010 ahead of it on these examples, which chance explains; on "
+                        "the recorded tasks full_finetune brought 3 points more");
+        end(&m);
+    }
+}
+
 /* The order: the recommended one, then by metric, then what was not run, then what cannot be. */
 static void test_order(void **state)
 {
@@ -460,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_probabilities),
         cmocka_unit_test(test_front),
         cmocka_unit_test(test_front_counts_passes),
+        cmocka_unit_test(test_a_prior_outweighs),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_the_metric_itself_is_compared),
         cmocka_unit_test(test_best_trial),

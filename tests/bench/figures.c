@@ -97,10 +97,8 @@ static struct path path_of(const struct record *record, const struct recorded *l
 static double answer_variance(const struct recorded *row)
 {
     double right = share_of_right(row->dev_right, row->dev);
-    struct interval wilson =
-        wilson_interval((int64_t)llround(right * row->dev), (int64_t)row->dev, 0.95);
-    double deviation = (wilson.high - wilson.low) / (2 * normal_quantile(0.975));
-    return deviation * deviation;
+    return interval_variance(
+        wilson_interval((int64_t)llround(right * row->dev), (int64_t)row->dev, 0.95));
 }
 
 static struct curve_point point_of(const struct recorded *row)

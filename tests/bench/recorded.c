@@ -444,18 +444,54 @@ static double usual_share(const struct record *record, const char *task, const c
     return sum / count;
 }
 
-double record_points(const struct record *record, const struct technique *technique,
-                     const char *without)
+/* Whether a task counts: it has the majority answer. */
+static bool has_points(const struct record *record, size_t task, const char *without)
+{
+    const char *name = record->tasks[task].name;
+    return !isnan(usual_share(record, name, "majority")) && !(without && !strcmp(name, without));
+}
+
+/* Whether every task that counts has the technique. */
+static bool is_on_all(const struct record *record, const char *technique, const char *without)
+{
+    for (size_t i = 0; i < record->task_count; i++)
+        if (has_points(record, i, without) &&
+            isnan(usual_share(record, record->tasks[i].name, technique)))
+            return false;
+    return true;
+}
+
+/* The mean of the techniques that are on all tasks. */
+static double common_share(const struct record *record, const char *task, const char *without)
+{
+    const struct technique *technique;
+    double sum = 0, count = 0;
+    for (size_t i = 0; (technique = technique_at(i)); i++)
+        if (is_on_all(record, technique->name, without)) {
+            sum += usual_share(record, task, technique->name);
+            count++;
+        }
+    return sum / count;
+}
+
+/* Of the tasks that have it, the mean of what a technique is above the common share. */
+static double above_common(const struct record *record, const char *technique, const char *without)
 {
     double sum = 0, count = 0;
     for (size_t i = 0; i < record->task_count; i++) {
         const char *task = record->tasks[i].name;
-        double gain =
-            usual_share(record, task, technique->name) - usual_share(record, task, "majority");
-        if (isnan(gain) || (without && !strcmp(task, without)))
+        double own = usual_share(record, task, technique);
+        if (isnan(own) || !has_points(record, i, without))
             continue;
-        sum += 100 * gain;
+        sum += own - common_share(record, task, without);
         count++;
     }
     return sum / count;
+}
+
+double record_points(const struct record *record, const struct technique *technique,
+                     const char *without)
+{
+    return 100 * (above_common(record, technique->name, without) -
+                  above_common(record, "majority", without));
 }

@@ -78,8 +78,10 @@ enum status record_read(struct record *record, const char *tasks, const char *fo
 double share_of_right(const bool *right, double count);
 
 /* Points of the share of right test answers that a technique came out above the majority answer
- * with 128 examples and its usual rate: the mean over tasks of the mean over seeds. `without` is a
- * task that does not count, or NULL. NAN when no task has both. */
+ * with 128 examples and its usual rate: the mean over tasks of the mean over seeds. Each task is
+ * taken relative to the mean of the techniques that all tasks have, so that a technique which some
+ * tasks do not have is not judged by how easy the others are. `without` is a task that does not
+ * count, or NULL. NAN when no task has both. */
 double record_points(const struct record *record, const struct technique *technique,
                      const char *without);
 

@@ -280,11 +280,18 @@ static void choose(struct rerun *r)
         const struct trial_record *best = best_trial(technique, r->records, r->run_count);
         if (!best)
             continue;
+        double dev = (double)r->q->dev;
+        const struct arm *arm = &r->arms[i];
+        int64_t right = (int64_t)llround(best->metric.value * dev);
         rows[count] = r->runs[best - r->records].row;
-        contenders[count++] = (struct contender){.metric = mean_over_seeds(r, best),
-                                                 .tokens = lifetime(r->runs[best - r->records].row),
-                                                 .baseline = !strcmp(technique->family, "baseline"),
-                                                 .stands = true};
+        contenders[count++] = (struct contender){
+            .metric = mean_over_seeds(r, best),
+            .variance = interval_variance(wilson_interval(right, (int64_t)dev, 0.95)),
+            .prior = arm->prior / 100,
+            .trained = technique->learning_rates || technique->fit,
+            .tokens = lifetime(r->runs[best - r->records].row),
+            .baseline = !strcmp(technique->family, "baseline"),
+            .stands = true};
     }
     struct choice choice = {contenders, count, compare(r, rows, count)};
     size_t chosen = choice_make(&choice);
