@@ -205,9 +205,9 @@ static double overtakes(const struct outlook *o, const struct learner *other,
         from = fmax(from, rival->curve.last);
         examples = curve_overtakes(&other->curve, &rival->curve, variance, level);
     } else { /* it stays where it is */
-        examples = curve_examples_for(&other->curve,
-                                      variance + variance_of(chosen->low, chosen->high),
-                                      missing(o, chosen->metric.value), level);
+        examples =
+            curve_examples_for(&other->curve, variance + variance_of(chosen->low, chosen->high),
+                               missing(o, chosen->metric.value), level);
     }
     return examples > ceil(from) ? examples : NAN;
 }
