@@ -74,10 +74,24 @@ static double variance_of(struct measured low, struct measured high)
 
 /* ---- Fitting -------------------------------------------------------------------------------- */
 
+/* A training that was cut short belongs to another curve. */
+static bool has_usual_passes(const struct trial_record *t)
+{
+    struct setting setting;
+    struct arena arena;
+    struct error err;
+    arena_init(&arena, NULL);
+    const struct technique *technique = technique_find(t->key.technique);
+    bool usual = setting_parse(technique, t->key.setting, &setting, &arena, &err) == OK &&
+                 (!technique->learning_rates || setting_integer(&setting, "num_epochs") == 0);
+    arena_release(&arena);
+    return usual;
+}
+
 static bool is_point(const struct trial_record *t, const char *technique)
 {
     return t->status == TRIAL_DONE && t->metric.known && t->low.known && t->high.known &&
-           t->key.examples > 0 && !strcmp(t->key.technique, technique);
+           t->key.examples > 0 && !strcmp(t->key.technique, technique) && has_usual_passes(t);
 }
 
 static bool same_setting(const struct trial_record *a, const struct trial_record *b)

@@ -4,7 +4,7 @@
  * intervals (evaluators/forecast.h), how many examples the target takes, and where another
  * technique would overtake the recommended one.
  *
- * A technique needs finished trials at three sizes; otherwise its forecast says so and nothing
+ * A technique needs finished trials at three sizes, with as many passes as usual; otherwise its forecast says so and nothing
  * else. At each size the setting with the best mean metric counts, with all its seeds. A trial's
  * variance is that of its development examples, taken from the interval of its metric, and that of
  * training with another seed, which is taken to be 3 points (one standard deviation) with 64

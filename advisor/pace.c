@@ -216,9 +216,16 @@ double pace_missing(const struct study *study, const struct technique *technique
 {
     struct pace pace = pace_of(study, technique, trials);
     struct setting setting = setting_default(technique);
-    size_t all = study->split.train_count;
-    size_t least = technique->learning_rates ? policy_first_rung(all) : all;
-    return pace_trial(study, &setting, &pace, least) + pace_test(study, &pace);
+    size_t all = study->split.train_count, least = all;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    if (technique->learning_rates) {
+        least = policy_first_rung(all);
+        setting_set_number(&setting, "num_epochs", policy_first_passes(all), &arena);
+    }
+    double seconds = pace_trial(study, &setting, &pace, least) + pace_test(study, &pace);
+    arena_release(&arena);
+    return seconds;
 }
 
 double pace_exhaustive(const struct study *study, const struct trials *trials)

@@ -133,9 +133,10 @@ enum status plan_fair_budget(struct study *study, double spent, double least,
 
 /* ---- The plan ------------------------------------------------------------------------------- */
 
-static double seconds_of(const struct view *view, size_t arm, size_t examples)
+static double seconds_of(const struct view *view, size_t arm, size_t examples, int epochs)
 {
-    return expected_seconds(view, &(struct policy_action){.arm = arm, .examples = examples});
+    return expected_seconds(
+        view, &(struct policy_action){.arm = arm, .examples = examples, .epochs = epochs});
 }
 
 /* The peak of its trials, else what arithmetic says. */
@@ -163,8 +164,9 @@ static void plan_technique(struct study *study, const struct view *view, size_t 
     out->all = all;
     out->first = view->policy.arms[arm].trained ? policy_first_rung(all) : all;
     if (study->seconds_per_answer > 0 && !out->why_not) {
-        out->first_seconds = measured(seconds_of(view, arm, out->first));
-        out->all_seconds = measured(seconds_of(view, arm, out->all));
+        int passes = view->policy.arms[arm].trained ? policy_first_passes(all) : 0;
+        out->first_seconds = measured(seconds_of(view, arm, out->first, passes));
+        out->all_seconds = measured(seconds_of(view, arm, out->all, 0));
     }
     plan_memory(study, view, out);
     for (size_t i = 0; i < view->policy.trial_count; i++)

@@ -6,19 +6,19 @@
  * An arm is a technique. Arms that train nothing by steps run once, as far as they take 30 % of the
  * time together, those with the highest prior first; one with no prior in its favour only if it
  * takes 3 %; and none that would leave no time to train the first of the others, if more is
- * expected of that. The others are screened with their usual learning rate on 128 examples, or on
- * all of fewer than 1024, the most promising first, as many as a share of the time allows: promise
- * is the prior less three points for each time that screening the arm and then training it on all
- * examples would take the time left. Where all examples are screened on, that share is all but the
- * time for rates; where there is no time for a single arm, it gets fewer passes, and where there is
- * none for these either, the size is halved. Where there is no time to screen two arms on a part
- * and train one of them on all examples, the most promising one is trained on all at once. The
- * better half of those screened then tries its neighbouring learning rates. After that follows
- * successive halving (Karnin et al. 2013; Jamieson and Talwalkar 2016): four times the examples for
- * the better half of the arms, up to all examples, each time trained from the start with a finished
- * schedule. Where there is no time for the next size, the best arm gets fewer passes over it, or as
- * many examples as there is time for. Fewer passes are as many as show it 512 examples, or each
- * example once.
+ * expected of that. The others are screened with their usual learning rate with one pass over 512
+ * examples, or on all of fewer than 1024, the most promising first, as many as a share of the time
+ * allows: promise is the prior less three points for each time that screening the arm and then
+ * training it on all examples would take the time left. Where all examples are screened on, that
+ * share is all but the time for rates; where there is no time for a single arm, it gets fewer
+ * passes, and where there is none for these either, the size is halved. Where there is no time to
+ * screen two arms on a part and train one of them on all examples, the most promising one is
+ * trained on all at once. The better half of those screened then tries its neighbouring learning
+ * rates. After that follows successive halving (Karnin et al. 2013; Jamieson and Talwalkar 2016):
+ * four times the examples for the better half of the arms, up to all examples, each time trained
+ * from the start with a finished schedule. Where there is no time for the next size, the best arm
+ * gets fewer passes over it, or as many examples as there is time for. Fewer passes are as many as
+ * show it 512 examples, or each example once.
  *
  * What is left goes first to a second arm, where there is none, or where all examples are screened
  * on to any arm with a prior in its favour, with fewer passes if need be. Then it goes into making
@@ -78,8 +78,9 @@ struct policy_action {
 /* The next trial, or false when nothing that is worth trying fits into the time left. */
 bool policy_next(const struct policy_view *view, struct policy_action *action);
 
-/* Examples on which arms are screened. */
+/* Examples on which arms are screened, and passes over them (0: the usual number). */
 size_t policy_first_rung(size_t examples);
+int policy_first_passes(size_t examples);
 
 /* The size after `size`: all examples when there are not three times as many as the usual step, of
  * four times, gives. */

@@ -87,7 +87,7 @@ static void test_a_plan(void **state)
     assert_true(json_is_true(json_object_get(plan, "fair")));
     assert_true(json_is_null(json_object_get(plan, "fair_budget_seconds")));
     const json_t *lora = planned(plan, "lora"), *zero_shot = planned(plan, "zero_shot");
-    assert_true(number(lora, "first_examples") == 128 && number(lora, "all_examples") == train);
+    assert_true(number(lora, "first_examples") == 512 && number(lora, "all_examples") == train);
     assert_true(number(lora, "all_seconds") > 2 * number(lora, "first_seconds"));
     assert_true(number(lora, "memory_bytes") > number(zero_shot, "memory_bytes"));
     assert_true(json_is_true(json_object_get(lora, "possible")));
@@ -96,7 +96,7 @@ static void test_a_plan(void **state)
     json_array_foreach(json_object_get(plan, "trials"), i, trial)
     {
         seeds += number(trial, "replicate") > 0;
-        sizes += number(trial, "examples") > 128 && number(trial, "examples") < train;
+        sizes += number(trial, "examples") < 512;
     }
     assert_true(seeds >= 2 && sizes >= 1);
     json_decref(plan);

@@ -52,10 +52,14 @@ static double seconds(const void *context, size_t arm, size_t examples, int epoc
            passes * (double)examples * w->truths[arm].seconds_per_example;
 }
 
-static double accuracy(const struct truth *truth, size_t rate, size_t examples)
+/* `epochs` 0: as many passes as usual; half of them are as good as half of the examples. */
+static double accuracy(const struct truth *truth, size_t rate, size_t examples, int epochs)
 {
-    double off = fabs((double)rate - (double)truth->best_rate);
-    return truth->top - truth->slope / sqrt((double)examples) - 0.05 * off;
+    const struct setting setting = setting_default(technique_find("lora"));
+    double off = fabs((double)rate - (double)truth->best_rate), seen = (double)examples;
+    if (epochs)
+        seen *= fmin(1, epochs / (double)trainer_epochs(&setting, examples));
+    return truth->top - truth->slope / sqrt(seen) - 0.05 * off;
 }
 
 static void add(struct world *w, bool trained, struct truth truth, double prior)
@@ -91,7 +95,7 @@ static bool step(struct world *w)
         return false;
     const struct truth *truth = &w->truths[action.arm];
     double took = seconds(w, action.arm, action.examples, action.epochs);
-    double metric = accuracy(truth, action.rate, action.examples);
+    double metric = accuracy(truth, action.rate, action.examples, action.epochs);
     metric += w->noise * (random_uniform(&w->random) - 0.5);
     assert_true(action.arm < w->count && action.examples <= w->examples);
     assert_true(took <= w->budget - w->spent + 1e-9); /* never beyond the budget */
@@ -195,7 +199,7 @@ static void test_with_all_the_time_everything_is_tried(void **state)
     for (size_t arm = 2; arm < w.count; arm++) {
         size_t tried = 0;
         for (size_t i = 0; i < w.trial_count; i++)
-            tried += w.trials[i].arm == arm && w.trials[i].examples == 128;
+            tried += w.trials[i].arm == arm && w.trials[i].examples == 512;
         assert_in_range(tried, 2, RATES); /* the best rate and its neighbours */
     }
     assert_int_equal(best(&w)->arm, 2);
@@ -214,7 +218,8 @@ static void test_priors_come_first(void **state)
         if (!w.arms[t->arm].trained)
             continue;
         assert_int_equal(t->rate, 1);
-        assert_int_equal(t->examples, 128);
+        assert_int_equal(t->examples, 512);
+        assert_float_equal(t->seconds, seconds(&w, t->arm, 512, 1), 1e-9);
         assert_true(w.arms[t->arm].prior < last);
         last = w.arms[t->arm].prior;
         seen++;
@@ -222,7 +227,7 @@ static void test_priors_come_first(void **state)
     assert_int_equal(seen, 3);
 }
 
-/* 1024 examples, and answers that take much of the time of a trial with 128. */
+/* 1024 examples, and answers that take much of the time of a trial with 512. */
 static struct world slow_duel(void)
 {
     struct world w = duel(1024, 0.1);
@@ -238,9 +243,9 @@ static void test_straight_to_all(void **state)
     static const struct {
         double budget;
         size_t first; /* examples of the first trial */
-    } cases[] = {{142, 128}, {143, 1024}, {324, 1024}, {326, 128}, {1000, 128}};
+    } cases[] = {{142, 512}, {143, 1024}, {324, 1024}, {326, 512}, {1000, 512}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct world w = slow_duel(); /* 91.2 s for 128, for all 142.4 with one pass of two */
+        struct world w = slow_duel(); /* 91.2 s for 512, for all 142.4 with one pass of two */
         w.budget = cases[i].budget;
         assert_true(step(&w));
         assert_int_equal(w.trials[0].examples, cases[i].first);
@@ -251,7 +256,7 @@ static void test_straight_to_all(void **state)
     assert_int_equal(w.trial_count, 1);
     w.budget = 1e6; /* with more time, other rates and the other arms have their turn */
     run(&w);
-    assert_int_equal(count_of(&w, 1, 128, 0), RATES);
+    assert_int_equal(count_of(&w, 1, 512, 0), RATES);
     size_t rates_tried = 0;
     for (size_t i = 0; i < w.trial_count; i++)
         rates_tried += w.trials[i].arm == 0 && w.trials[i].examples == 1024 && !w.trials[i].seed;
@@ -271,7 +276,7 @@ static void test_straight_to_all(void **state)
     w.truths[0].fails = true;
     run(&w);
     assert_int_equal(w.trials[0].examples, 1024);
-    assert_int_equal(w.trials[1].examples, 128);
+    assert_int_equal(w.trials[1].examples, 512);
     assert_int_not_equal(w.trials[1].arm, 0);
 }
 
@@ -407,11 +412,11 @@ static void test_rungs(void **state)
     static const size_t ladders[][5] = {{20},
                                         {255},
                                         {1023},
-                                        {128, 1024},
-                                        {128, 1535},
-                                        {128, 512, 1536},
-                                        {128, 512, 6143},
-                                        {128, 512, 2048, 6144}};
+                                        {512, 1024},
+                                        {512, 6143},
+                                        {512, 2048, 6144},
+                                        {512, 2048, 24575},
+                                        {512, 2048, 8192, 24576}};
     for (size_t i = 0; i < sizeof ladders / sizeof *ladders; i++) {
         size_t all = 0, size;
         for (size_t k = 0; ladders[i][k]; k++)
@@ -439,17 +444,18 @@ static void test_three_sizes(void **state)
         if (cases[i].middle)
             assert_int_equal(count_of(&w, 0, cases[i].middle, 0), 1);
     }
-    struct world w = duel(1024, 0.15); /* 128, 1024, and one in between */
-    run(&w);
-    assert_int_equal(count_of(&w, 0, 256, 0), 1);
-    for (size_t k = 0; k < w.trial_count; k++)
-        assert_true(w.trials[k].examples == 128 || w.trials[k].examples == 256 ||
-                    w.trials[k].examples == 1024);
-    w = duel(2048, 0.15); /* 128, 512, 2048 */
-    run(&w);
-    for (size_t k = 0; k < w.trial_count; k++)
-        assert_true(w.trials[k].examples == 128 || w.trials[k].examples == 512 ||
-                    w.trials[k].examples == 2048);
+    /* Screening with one pass over 512 is no point of a curve. */
+    static const size_t sizes[][4] = {{64, 256, 512, 1024}, {64, 362, 512, 2048}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct world w = duel(sizes[i][3], 0.15);
+        run(&w);
+        assert_int_equal(count_of(&w, 0, sizes[i][0], 0), 1);
+        assert_int_equal(count_of(&w, 0, sizes[i][1], 0), 1);
+        for (size_t k = 0; k < w.trial_count; k++)
+            assert_true(w.trials[k].examples == sizes[i][0] ||
+                        w.trials[k].examples == sizes[i][1] ||
+                        w.trials[k].examples == sizes[i][2] || w.trials[k].examples == sizes[i][3]);
+    }
 }
 
 /* Where there is no time for all examples, the winner gets as many as there is time for with one
@@ -459,8 +465,8 @@ static void test_part_of_the_examples(void **state)
     (void)state;
     static const struct {
         double budget;
-        size_t size; /* 0: nothing above the second rung */
-    } cases[] = {{575, 0}, {600, 1230}, {650, 1607}, {750, 2744}};
+        size_t size; /* 0: nothing above the first rung */
+    } cases[] = {{150, 0}, {300, 1406}, {350, 1230}, {400, 1837}, {600, 3136}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct world w = duel(4096, 0.15);
         size_t above = 0;
@@ -477,8 +483,8 @@ static void test_part_of_the_examples(void **state)
         }
         assert_int_equal(above, cases[i].size ? 1 : 0);
     }
-    struct world w = duel(100000, 0.15); /* 128, 512, and then 2048 do not fit */
-    w.budget = 720;
+    struct world w = duel(100000, 0.15); /* 512, and then 2048 does not fit */
+    w.budget = 400;
     run(&w);
     size_t between = 0, others = 0;
     for (size_t k = 0; k < w.trial_count; k++) {
@@ -539,7 +545,7 @@ static void test_time_is_kept_for_training(void **state)
     static const struct {
         double times, prior; /* budget, in trainings; of the arm without steps */
         size_t first;
-    } cases[] = {{1.05, 20, 1}, {1.05, 40, 0}, {1.3, 20, 0}, {0.9, 20, 0}};
+    } cases[] = {{1.25, 20, 1}, {1.25, 40, 0}, {1.4, 20, 0}, {1.1, 20, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct world w = {.examples = 128};
         add(&w, false, (struct truth){.top = 0.5, .seconds_per_example = 0.08}, cases[i].prior);
@@ -710,8 +716,8 @@ static struct world drawn_world(uint64_t number, size_t examples, double share)
         truth->best_rate = 1;
         if (random_uniform(&random) > 0.6)
             truth->best_rate = 2 * (size_t)(2 * random_uniform(&random));
-        w.arms[arm].prior =
-            100 * (accuracy(truth, truth->best_rate, 512) + 0.2 * (random_uniform(&random) - 0.5));
+        w.arms[arm].prior = 100 * (accuracy(truth, truth->best_rate, 512, 0) +
+                                   0.2 * (random_uniform(&random) - 0.5));
     }
     return w;
 }
@@ -721,10 +727,10 @@ static double regret_in(struct world *w)
 {
     double top = 0;
     for (size_t arm = 2; arm < w->count; arm++)
-        top = fmax(top, accuracy(&w->truths[arm], w->truths[arm].best_rate, w->examples));
+        top = fmax(top, accuracy(&w->truths[arm], w->truths[arm].best_rate, w->examples, 0));
     run(w);
     const struct arm_trial *chosen = best(w);
-    return top - accuracy(&w->truths[chosen->arm], chosen->rate, chosen->examples);
+    return top - accuracy(&w->truths[chosen->arm], chosen->rate, chosen->examples, 0);
 }
 
 /* With noise of a few points and a quarter of the exhaustive cost, the choice is near the best. */

@@ -34,17 +34,16 @@ static const char heading[] =
 /* A trial of `toy` that got everything right, or nothing. */
 struct cell {
     const char *technique, *rate;
-    int examples;
+    int examples, epochs; /* 0: as many as usual */
     bool right;
     double train_seconds, score_seconds;
 };
 
-/* `epochs` 0: as many passes as usual. */
-static void write_row(struct text *out, const char *task, const struct cell *c, int epochs)
+static void write_row(struct text *out, const char *task, const struct cell *c)
 {
     text_printf(out, "%s,%s,%s,%d,1,", task, c->technique, c->rate, c->examples);
-    if (epochs)
-        text_printf(out, "\"{\"\"num_epochs\"\":%d}\"", epochs);
+    if (c->epochs)
+        text_printf(out, "\"{\"\"num_epochs\"\":%d}\"", c->epochs);
     else
         text_add(out, "{}");
     text_printf(out, ",%d,%d,accuracy,%d,%d,%g,%g,,10,0,1e8,,,%g,%s,%s,\n", DEV, TEST, c->right,
@@ -77,26 +76,21 @@ struct fixture {
     size_t count;
 };
 
-static void open_rows(struct fixture *f, const char *rows)
+static void open_cells(struct fixture *f, const struct cell *cells, size_t count)
 {
     static const struct model_numbers shape = {
         .parameters = 134515008, .context = 8192, .n_layer = 30, .n_embd = 576};
+    struct text rows = {0};
     struct error err = {0};
-    if (read_rows(&f->record, rows, &err) != OK)
+    for (size_t i = 0; i < count; i++)
+        write_row(&rows, "toy", &cells[i]);
+    if (read_rows(&f->record, text_string(&rows), &err) != OK)
         fail_msg("%s", err.text);
+    text_release(&rows);
     arena_init(&f->arena, NULL);
     f->model = model_sketch(&shape);
     if (questions_make(&f->record, f->model, 2, &f->arena, &f->questions, &f->count, &err) != OK)
         fail_msg("%s", err.text);
-}
-
-static void open_cells(struct fixture *f, const struct cell *cells, size_t count)
-{
-    struct text rows = {0};
-    for (size_t i = 0; i < count; i++)
-        write_row(&rows, "toy", &cells[i], 0);
-    open_rows(f, text_string(&rows));
-    text_release(&rows);
 }
 
 static void close_cells(struct fixture *f)
@@ -109,11 +103,11 @@ static void close_cells(struct fixture *f)
 /* lora is right with all 1024 examples and its usual rate only, ia3 never; a whole grid takes
  * zero_shot 0.1, ia3 2 x 21 and lora 3 x 41 seconds: 165.1. */
 static const struct cell grid[] = {
-    {"majority", "", 1024, false, 0, 0}, {"zero_shot", "", 1024, false, 0, 0.1},
-    {"ia3", "3e-2", 128, false, 10, 1},  {"ia3", "3e-2", 1024, false, 20, 1},
-    {"ia3", "1e-2", 1024, false, 20, 1}, {"lora", "1e-3", 128, false, 20, 1},
-    {"lora", "3e-3", 128, true, 20, 1},  {"lora", "1e-2", 128, false, 20, 1},
-    {"lora", "3e-3", 1024, true, 40, 1},
+    {"majority", "", 1024, 0, false, 0, 0}, {"zero_shot", "", 1024, 0, false, 0, 0.1},
+    {"ia3", "3e-2", 512, 1, false, 10, 1},  {"ia3", "3e-2", 1024, 0, false, 20, 1},
+    {"ia3", "1e-2", 1024, 0, false, 20, 1}, {"lora", "1e-3", 512, 1, false, 20, 1},
+    {"lora", "3e-3", 512, 1, true, 20, 1},  {"lora", "1e-2", 512, 1, false, 20, 1},
+    {"lora", "3e-3", 1024, 0, true, 40, 1},
 };
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -236,11 +230,12 @@ static void test_what_is_offered(void **state)
     struct fixture f;
     bool substitute;
     open_cells(&f, grid, COUNT(grid));
-    assert_int_equal(f.count, 2); /* with 1024 examples and with 128 */
+    assert_int_equal(f.count, 1); /* with 1024 examples; one pass over 512 is for screening */
     const struct question *q = &f.questions[0];
-    assert_int_equal(q->size_count, 2);
-    assert_int_equal(q->sizes[0], 128);
-    assert_int_equal(q->sizes[1], 1024);
+    assert_int_equal(q->rung_count, 2);
+    assert_int_equal(q->rungs[0].examples, 512);
+    assert_int_equal(q->rungs[0].epochs, 1);
+    assert_int_equal(q->rungs[1].examples, 1024);
     assert_int_equal(q->dev, DEV);
     assert_int_equal(q->test, TEST);
     assert_int_equal(q->offer_count, 4); /* majority, zero_shot, ia3, lora */
@@ -270,24 +265,24 @@ static void test_incomplete_ladders(void **state)
 {
     (void)state;
     static const struct cell three[] = {
-        {"ia3", "3e-2", 128, true, 1, 1},      {"lora", "3e-3", 128, true, 1, 1},
-        {"ia3", "3e-2", 1024, true, 1, 1},     {"lora", "3e-3", 1024, true, 1, 1},
-        {"adapter", "1e-3", 1024, true, 1, 1},
+        {"ia3", "3e-2", 512, 1, true, 1, 1},      {"lora", "3e-3", 512, 1, true, 1, 1},
+        {"ia3", "3e-2", 1024, 0, true, 1, 1},     {"lora", "3e-3", 1024, 0, true, 1, 1},
+        {"adapter", "1e-3", 1024, 0, true, 1, 1},
     };
     static const struct cell one[] = {
-        {"ia3", "3e-2", 128, true, 1, 1},
-        {"ia3", "3e-2", 1024, true, 1, 1},
-        {"lora", "3e-3", 1024, true, 1, 1},
-        {"adapter", "1e-3", 1024, true, 1, 1},
+        {"ia3", "3e-2", 512, 1, true, 1, 1},
+        {"ia3", "3e-2", 1024, 0, true, 1, 1},
+        {"lora", "3e-3", 1024, 0, true, 1, 1},
+        {"adapter", "1e-3", 1024, 0, true, 1, 1},
     };
     struct fixture f;
     open_cells(&f, three, COUNT(three));
-    assert_int_equal(f.questions[1].size_count, 2); /* two sizes of two, not one of three */
-    assert_int_equal(f.questions[1].offer_count, 2);
+    assert_int_equal(f.questions[0].rung_count, 2); /* two sizes of two, not one of three */
+    assert_int_equal(f.questions[0].offer_count, 2);
     close_cells(&f);
     open_cells(&f, one, COUNT(one));
     assert_int_equal(f.count, 1);
-    assert_int_equal(f.questions[0].size_count, 1); /* one size of three, not two of one */
+    assert_int_equal(f.questions[0].rung_count, 1); /* one size of three, not two of one */
     assert_int_equal(f.questions[0].offer_count, 3);
     close_cells(&f);
 }
@@ -297,18 +292,18 @@ static void test_halves(void **state)
 {
     (void)state;
     static const struct cell cells[] = {
-        {"ia3", "3e-2", 512, true, 1, 1},  {"lora", "3e-3", 512, true, 1, 1},
-        {"ia3", "3e-2", 256, true, 1, 1},  {"ia3", "3e-2", 128, true, 1, 1},
-        {"lora", "3e-3", 128, true, 1, 1}, {"lora", "1e-2", 128, true, 1, 1},
-        {"ia3", "3e-2", 96, true, 1, 1},   {"lora", "3e-3", 96, true, 1, 1},
+        {"ia3", "3e-2", 512, 0, true, 1, 1},  {"lora", "3e-3", 512, 0, true, 1, 1},
+        {"ia3", "3e-2", 256, 0, true, 1, 1},  {"ia3", "3e-2", 128, 0, true, 1, 1},
+        {"lora", "3e-3", 128, 0, true, 1, 1}, {"lora", "1e-2", 128, 0, true, 1, 1},
+        {"ia3", "3e-2", 96, 0, true, 1, 1},   {"lora", "3e-3", 96, 0, true, 1, 1},
     };
     struct fixture f;
     bool substitute;
     open_cells(&f, cells, COUNT(cells));
     const struct question *q = &f.questions[0];
-    assert_int_equal(q->size_count, 2); /* 256 is ia3's alone, and 96 is no half */
-    assert_int_equal(q->sizes[0], 128);
-    assert_int_equal(q->sizes[1], 512);
+    assert_int_equal(q->rung_count, 2); /* 256 is ia3's alone, and 96 is no half */
+    assert_int_equal(q->rungs[0].examples, 128);
+    assert_int_equal(q->rungs[1].examples, 512);
     assert_int_equal(q->offers[1].rate_count, 1);
     assert_string_equal(question_trial(q, (struct asked){1, 0, 0, 0, 0}, &substitute)->rate_text,
                         "3e-3");
@@ -319,22 +314,15 @@ static void test_halves(void **state)
 static void test_passes(void **state)
 {
     (void)state;
-    static const struct {
-        struct cell cell;
-        int epochs;
-    } trials[] = {
-        {{"ia3", "3e-2", 512, true, 8, 1}, 0},
-        {{"lora", "3e-3", 512, true, 8, 1}, 0},
-        {{"ia3", "3e-2", 512, false, 4, 1}, 1},
-        {{"lora", "3e-3", 512, false, 40, 1}, 9},
+    static const struct cell cells[] = {
+        {"ia3", "3e-2", 512, 0, true, 8, 1},
+        {"lora", "3e-3", 512, 0, true, 8, 1},
+        {"ia3", "3e-2", 512, 1, false, 4, 1},
+        {"lora", "3e-3", 512, 9, false, 40, 1},
     };
     struct fixture f;
-    struct text rows = {0};
     bool substitute;
-    for (size_t i = 0; i < COUNT(trials); i++)
-        write_row(&rows, "toy", &trials[i].cell, trials[i].epochs);
-    open_rows(&f, text_string(&rows));
-    text_release(&rows);
+    open_cells(&f, cells, COUNT(cells));
     const struct question *q = &f.questions[0];
     assert_int_equal(q->offer_count, 2);
     assert_true(fabs(question_exhaustive(q) - 18) < 1e-9);
@@ -408,8 +396,8 @@ static void test_ties(void **state)
 {
     (void)state;
     static const struct cell cells[] = {
-        {"ia3", "3e-2", 64, true, 10, 1},
-        {"lora", "3e-3", 64, false, 20, 1},
+        {"ia3", "3e-2", 64, 0, true, 10, 1},
+        {"lora", "3e-3", 64, 0, false, 20, 1},
     };
     struct fixture f;
     struct rerun *r = malloc(sizeof *r);
@@ -541,9 +529,9 @@ static void test_forecasts(void **state)
     (void)state;
     for (int right = 0; right < 2; right++) {
         const struct cell cells[] = {
-            {"ia3", "3e-2", 64, false, 1, 1},  {"ia3", "3e-2", 128, false, 1, 1},
-            {"ia3", "3e-2", 256, false, 1, 1}, {"ia3", "3e-2", 512, right, 1, 1},
-            {"lora", "3e-3", 64, false, 1, 1},
+            {"ia3", "3e-2", 64, 0, false, 1, 1},  {"ia3", "3e-2", 128, 0, false, 1, 1},
+            {"ia3", "3e-2", 256, 0, false, 1, 1}, {"ia3", "3e-2", 512, 0, right, 1, 1},
+            {"lora", "3e-3", 64, 0, false, 1, 1},
         };
         struct fixture f;
         struct sample held = {0}, intervals = {0};
@@ -570,15 +558,15 @@ static void test_memory(void **state)
     struct sample errors = {0};
     open_cells(&f, grid, COUNT(grid));
     figures_memory(&f.record, f.model, &errors);
-    assert_int_equal(errors.count, 7); /* those that train by steps */
+    assert_int_equal(errors.count, 3); /* those that train by steps, as many as usual */
     for (size_t i = 0, k = 0; i < f.record.count; i++)
-        if (f.record.rows[i].technique->learning_rates)
+        if (f.record.rows[i].technique->learning_rates && f.record.rows[i].usual)
             f.record.rows[i].peak_bytes *= (1 + errors.values[k++]) / (i % 2 ? 1 : 2);
     free(errors.values);
     errors = (struct sample){0};
     figures_memory(&f.record, f.model, &errors);
     for (size_t i = 0, k = 0; i < f.record.count; i++)
-        if (f.record.rows[i].technique->learning_rates)
+        if (f.record.rows[i].technique->learning_rates && f.record.rows[i].usual)
             assert_true(fabs(errors.values[k++] - (i % 2 ? 0 : 1)) < 1e-9);
     free(errors.values);
     close_cells(&f);
@@ -594,15 +582,18 @@ static void test_points(void **state)
         const char *task;
         struct cell cell;
     } rows[] = {
-        {"toy", {"majority", "", 128, false, 0, 0}}, {"toy", {"lora", "3e-3", 128, true, 1, 1}},
-        {"toy", {"lora", "1e-2", 128, false, 1, 1}}, {"toy", {"lora", "3e-3", 64, false, 1, 1}},
-        {"next", {"majority", "", 128, true, 0, 0}}, {"next", {"lora", "3e-3", 128, false, 1, 1}},
+        {"toy", {"majority", "", 128, 0, false, 0, 0}},
+        {"toy", {"lora", "3e-3", 128, 0, true, 1, 1}},
+        {"toy", {"lora", "1e-2", 128, 0, false, 1, 1}},
+        {"toy", {"lora", "3e-3", 64, 0, false, 1, 1}},
+        {"next", {"majority", "", 128, 0, true, 0, 0}},
+        {"next", {"lora", "3e-3", 128, 0, false, 1, 1}},
     };
     struct text text = {0};
     struct record record;
     struct error err;
     for (size_t i = 0; i < COUNT(rows); i++)
-        write_row(&text, rows[i].task, &rows[i].cell, 0);
+        write_row(&text, rows[i].task, &rows[i].cell);
     assert_int_equal(read_rows(&record, text_string(&text), &err), OK);
     const struct technique *lora = technique_find("lora"), *ia3 = technique_find("ia3");
     assert_float_equal(record_points(&record, lora, NULL), 0, 1e-9);

@@ -115,9 +115,9 @@ static void print_task(const struct bench *b, const struct task_numbers *task)
 
 static void print_question(const struct question *q)
 {
-    printf("# question %s/%zu: sizes", q->task->name, q->sizes[q->size_count - 1]);
-    for (size_t i = 0; i < q->size_count; i++)
-        printf(" %zu", q->sizes[i]);
+    printf("# question %s/%zu: sizes", q->task->name, q->rungs[q->rung_count - 1].examples);
+    for (size_t i = 0; i < q->rung_count; i++)
+        printf(" %zu", q->rungs[i].examples);
     printf("; %zu development and %zu test answers; techniques", q->dev, q->test);
     for (size_t i = 0; i < q->offer_count; i++) {
         printf(" %s", q->offers[i].technique->name);
@@ -184,7 +184,7 @@ static void count_errors(const struct rerun *r, struct tally *tally)
 static void print_choice(const struct rerun *r, const char *policy, const struct judged *judged)
 {
     printf("# %s/%zu %" PRIu64 " %s: %s %s %s: %.1f, regret %.1f (%.1f), %zu trials, %.0f %%;",
-           r->q->task->name, r->q->sizes[r->q->size_count - 1], r->number, policy,
+           r->q->task->name, r->q->rungs[r->q->rung_count - 1].examples, r->number, policy,
            r->chosen ? r->chosen->technique->name : "nothing",
            r->chosen ? r->chosen->rate_text : "",
            judged->hit    ? "hit"

@@ -37,8 +37,11 @@ static double distance(const struct question *q, const struct asked *asked,
 {
     const struct offer *offer = &q->offers[asked->offer];
     double rate = offer->rate_count ? offer->rates[asked->rate] : 1;
-    double examples = (double)q->sizes[asked->size];
-    if (!counts_with(q, row, offer->technique, asked->epochs))
+    double examples = (double)q->rungs[asked->size].examples;
+    int epochs = asked->epochs ? asked->epochs : q->rungs[asked->size].epochs;
+    if (!offer->technique->learning_rates)
+        epochs = 0;
+    if (!counts_with(q, row, offer->technique, epochs))
         return INFINITY;
     if (offer->technique->learning_rates)
         return row->examples < examples || row->examples > examples ? (double)INFINITY
@@ -72,7 +75,7 @@ const struct recorded *question_trial(const struct question *q, struct asked ask
 static const struct recorded *whole_trial(const struct question *q, size_t offer, size_t rate)
 {
     bool substitute;
-    const struct asked asked = {.offer = offer, .rate = rate, .size = q->size_count - 1};
+    const struct asked asked = {.offer = offer, .rate = rate, .size = q->rung_count - 1};
     return question_trial(q, asked, &substitute);
 }
 
@@ -92,10 +95,11 @@ double question_exhaustive(const struct question *q)
 
 /* ---- What is offered ------------------------------------------------------------------------- */
 
-static bool is_recorded(const struct question *q, const struct technique *technique, size_t size)
+static bool is_recorded(const struct question *q, const struct technique *technique, size_t size,
+                        int epochs)
 {
     for (size_t i = 0; i < q->record->count; i++)
-        if (counts(q, &q->record->rows[i], technique) &&
+        if (counts_with(q, &q->record->rows[i], technique, epochs) &&
             (size_t)q->record->rows[i].examples == size)
             return true;
     return false;
@@ -107,10 +111,10 @@ static size_t count_complete(const struct question *q)
     size_t complete = 0;
     for (size_t t = 0; (technique = technique_at(t)); t++) {
         size_t size = 0;
-        while (technique->learning_rates && size < q->size_count &&
-               is_recorded(q, technique, q->sizes[size]))
+        while (technique->learning_rates && size < q->rung_count &&
+               is_recorded(q, technique, q->rungs[size].examples, q->rungs[size].epochs))
             size++;
-        complete += size == q->size_count;
+        complete += size == q->rung_count;
     }
     return complete;
 }
@@ -118,12 +122,17 @@ static size_t count_complete(const struct question *q)
 /* The sizes through which the policy goes when told of so many examples; the last is all. */
 static void lay_ladder(struct question *q, size_t all, size_t told)
 {
-    q->size_count = 0;
+    size_t size = policy_first_rung(told);
+    int epochs = policy_first_passes(told);
+    q->rung_count = 0;
     q->told = told;
-    for (size_t size = policy_first_rung(told); size < told && q->size_count < MOST_RUNGS - 1;
-         size = policy_next_rung(told, size))
-        q->sizes[q->size_count++] = size;
-    q->sizes[q->size_count++] = all;
+    for (; size < told && q->rung_count < MOST_RUNGS - 1; size = policy_next_rung(told, size)) {
+        q->rungs[q->rung_count].examples = size;
+        q->rungs[q->rung_count++].epochs = epochs;
+        epochs = 0;
+    }
+    q->rungs[q->rung_count].examples = all;
+    q->rungs[q->rung_count++].epochs = 0;
 }
 
 /* The ladder with the largest recorded block. Returns how many techniques it has. */
@@ -135,9 +144,9 @@ static size_t choose_ladder(struct question *q, size_t all)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         lay_ladder(q, all, numbers[i]);
         size_t complete = count_complete(q);
-        if (complete * q->size_count <= best)
+        if (complete * q->rung_count <= best)
             continue;
-        best = complete * q->size_count;
+        best = complete * q->rung_count;
         techniques = complete;
         chosen = *q;
     }
@@ -149,17 +158,18 @@ static size_t choose_ladder(struct question *q, size_t all)
  * policy falls back on when not even one trial of that size fits. */
 static void add_halves(struct question *q)
 {
-    for (size_t half = q->sizes[0] / 2; half >= LEAST_ASKED && q->size_count < MOST_RUNGS;
+    for (size_t half = q->rungs[0].examples / 2; half >= LEAST_ASKED && q->rung_count < MOST_RUNGS;
          half /= 2) {
         bool whole = true;
         for (size_t i = 0; i < q->offer_count && whole; i++)
             whole = !q->offers[i].technique->learning_rates ||
-                    is_recorded(q, q->offers[i].technique, half);
+                    is_recorded(q, q->offers[i].technique, half, 0);
         if (!whole)
             continue;
-        memmove(q->sizes + 1, q->sizes, q->size_count * sizeof *q->sizes);
-        q->sizes[0] = half;
-        q->size_count++;
+        memmove(q->rungs + 1, q->rungs, q->rung_count * sizeof *q->rungs);
+        q->rungs[0].examples = half;
+        q->rungs[0].epochs = 0;
+        q->rung_count++;
     }
 }
 
@@ -183,9 +193,9 @@ static void offer_rates(const struct question *q, struct offer *offer)
     struct setting setting = setting_default(offer->technique);
     double usual = log(setting_number(&setting, "learning_rate"));
     for (size_t i = 0; i < q->record->count; i++)
-        for (size_t size = 0; size < q->size_count; size++)
-            if (counts(q, &q->record->rows[i], offer->technique) &&
-                (size_t)q->record->rows[i].examples == q->sizes[size])
+        for (size_t size = 0; size < q->rung_count; size++)
+            if (counts_with(q, &q->record->rows[i], offer->technique, q->rungs[size].epochs) &&
+                (size_t)q->record->rows[i].examples == q->rungs[size].examples)
                 add_rate(offer, q->record->rows[i].rate);
     for (size_t i = 0; i < offer->rate_count; i++)
         if (fabs(log(offer->rates[i]) - usual) < fabs(log(offer->rates[offer->usual_rate]) - usual))
@@ -196,8 +206,8 @@ static bool is_offered(const struct question *q, const struct technique *techniq
 {
     struct question one = *q;
     if (technique->learning_rates) {
-        for (size_t size = 0; size < q->size_count; size++)
-            if (!is_recorded(q, technique, q->sizes[size]))
+        for (size_t size = 0; size < q->rung_count; size++)
+            if (!is_recorded(q, technique, q->rungs[size].examples, q->rungs[size].epochs))
                 return false;
         return true;
     }
@@ -271,7 +281,7 @@ static void time_reading(struct question *q)
 static void state_facts(const struct question *q, struct facts *facts)
 {
     const struct task_numbers *t = q->task;
-    double train = (double)q->sizes[q->size_count - 1];
+    double train = (double)q->rungs[q->rung_count - 1].examples;
     *facts = (struct facts){0};
     facts_set_text(facts, FACT_TASK, t->kind);
     facts_set(facts, FACT_EXAMPLES, train + (double)(q->dev + q->test));

@@ -44,9 +44,13 @@ struct offer {
 struct question {
     const struct record *record;
     const struct task_numbers *task;
-    struct model *model;                  /* its shape */
-    size_t sizes[MOST_RUNGS], size_count; /* the last: all examples there are */
-    size_t told; /* examples that the policy is told of: the rung that the last size stands for */
+    struct model *model; /* its shape */
+    struct {
+        size_t examples;
+        int epochs;      /* with which it is screened on; 0: as many as usual */
+    } rungs[MOST_RUNGS]; /* the last: all examples there are */
+    size_t rung_count;
+    size_t told; /* examples that the policy is told of: the rung that the last one stands for */
     struct offer offers[MOST_ARMS];
     size_t offer_count;
     size_t dev, test;       /* answers that all trials with all examples and steps have; another may
@@ -65,7 +69,7 @@ enum status questions_make(const struct record *record, struct model *model, siz
 struct asked {
     size_t offer, rate, size;
     size_t turn; /* chooses among the seeds that are recorded */
-    int epochs;  /* 0: as many passes as usual */
+    int epochs;  /* passes; 0: as many as the size is screened with */
 };
 
 /* The recorded trial that answers for it. NULL: none does. `*substitute`: not exactly what was

@@ -80,7 +80,7 @@ static void pretend_study(struct rerun *r)
     r->options = (struct options){.techniques = techniques, .technique_count = q->offer_count};
     r->study.options = &r->options;
     r->study.model = q->model;
-    r->study.split.train_count = q->sizes[q->size_count - 1];
+    r->study.split.train_count = q->rungs[q->rung_count - 1].examples;
     r->study.data.label_count = (size_t)q->task->labels;
     r->study.evaluator.dev_count = q->dev;
     r->study.evaluator.test_count = q->test;
@@ -148,14 +148,14 @@ static const struct recorded *trial_of(const struct rerun *r, size_t offer, size
 
 static size_t rung_of(const struct question *q, size_t size)
 {
-    return size + 1 < q->size_count ? q->sizes[size] : q->told;
+    return size + 1 < q->rung_count ? q->rungs[size].examples : q->told;
 }
 
-/* The size a rung of the policy stands for; size_count when it stands for none. */
+/* The size a rung of the policy stands for; rung_count when it stands for none. */
 static size_t size_of(const struct question *q, size_t rung)
 {
     size_t size = 0;
-    while (size < q->size_count && rung_of(q, size) != rung)
+    while (size < q->rung_count && rung_of(q, size) != rung)
         size++;
     return size;
 }
@@ -314,7 +314,7 @@ static double expected_seconds(const void *context, size_t arm, size_t rung, int
                           .epochs = epochs};
     bool substitute;
     const struct recorded *row = NULL;
-    if (asked.size < r->q->size_count)
+    if (asked.size < r->q->rung_count)
         row = question_trial(r->q, asked, &substitute);
     return row ? predict(r, arm, (size_t)row->examples, epochs, true) : (double)INFINITY;
 }
@@ -363,7 +363,7 @@ static size_t list_pairs(const struct rerun *r, struct pair pairs[MOST_ARMS * MO
     bool substitute;
     for (size_t i = 0; i < r->q->offer_count; i++)
         for (size_t rate = 0; !rate || rate < r->q->offers[i].rate_count; rate++) {
-            trial_of(r, i, rate, r->q->size_count - 1, &substitute);
+            trial_of(r, i, rate, r->q->rung_count - 1, &substitute);
             if (!substitute || !r->arms[i].trained)
                 pairs[count++] = (struct pair){i, rate};
         }
@@ -373,7 +373,7 @@ static size_t list_pairs(const struct rerun *r, struct pair pairs[MOST_ARMS * MO
 static void run_random(struct rerun *r)
 {
     struct pair pairs[MOST_ARMS * MOST_RATES];
-    size_t order[MOST_ARMS * MOST_RATES], count = list_pairs(r, pairs), last = r->q->size_count - 1;
+    size_t order[MOST_ARMS * MOST_RATES], count = list_pairs(r, pairs), last = r->q->rung_count - 1;
     bool substitute;
     struct random random = random_stream(r->number, "random search", 0);
     for (size_t i = 0; i < count; i++)
@@ -394,7 +394,7 @@ static void run_exhaustive(struct rerun *r)
     struct pair pairs[MOST_ARMS * MOST_RATES];
     size_t count = list_pairs(r, pairs);
     for (size_t i = 0; i < count; i++)
-        run_trial(r, pairs[i].offer, pairs[i].rate, r->q->size_count - 1);
+        run_trial(r, pairs[i].offer, pairs[i].rate, r->q->rung_count - 1);
     r->spent = r->exhaustive;
     choose(r);
 }
@@ -403,7 +403,7 @@ static void run_exhaustive(struct rerun *r)
 static void run_one(struct rerun *r, size_t offer)
 {
     if (offer < r->q->offer_count &&
-        run_trial(r, offer, r->q->offers[offer].usual_rate, r->q->size_count - 1))
+        run_trial(r, offer, r->q->offers[offer].usual_rate, r->q->rung_count - 1))
         r->chosen = r->runs[0].row;
 }
 
@@ -434,7 +434,7 @@ static void run_prompts(struct rerun *r)
 {
     for (size_t i = 0; i < r->q->offer_count; i++)
         if (!r->arms[i].trained && !r->q->offers[i].technique->fit)
-            run_trial(r, i, 0, r->q->size_count - 1);
+            run_trial(r, i, 0, r->q->rung_count - 1);
     choose(r);
 }
 
@@ -457,12 +457,12 @@ static size_t in_place(const struct rerun *r, size_t count, size_t place)
 static void run_top(struct rerun *r)
 {
     for (size_t i = 0; i < r->q->offer_count; i++)
-        run_trial(r, i, r->q->offers[i].usual_rate, r->arms[i].trained ? 0 : r->q->size_count - 1);
+        run_trial(r, i, r->q->offers[i].usual_rate, r->arms[i].trained ? 0 : r->q->rung_count - 1);
     size_t screened = r->run_count;
-    for (size_t place = 0; place < TOP && r->q->size_count > 1; place++) {
+    for (size_t place = 0; place < TOP && r->q->rung_count > 1; place++) {
         size_t i = in_place(r, screened, place);
         if (i < screened)
-            run_trial(r, r->runs[i].offer, r->runs[i].rate, r->q->size_count - 1);
+            run_trial(r, r->runs[i].offer, r->runs[i].rate, r->q->rung_count - 1);
     }
     choose(r);
 }
@@ -501,7 +501,7 @@ static size_t list_rows(const struct rerun *r, const struct recorded **rows)
     size_t count = list_pairs(r, pairs);
     bool substitute;
     for (size_t i = 0; i < count; i++)
-        rows[i] = trial_of(r, pairs[i].offer, pairs[i].rate, r->q->size_count - 1, &substitute);
+        rows[i] = trial_of(r, pairs[i].offer, pairs[i].rate, r->q->rung_count - 1, &substitute);
     return count;
 }
 
