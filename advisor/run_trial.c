@@ -68,8 +68,9 @@ static void describe_trial(const struct study *study, const struct running *r, s
         double normal = setting_number(&usual, "learning_rate");
         if (fabs(rate - normal) > 1e-9 * normal)
             text_printf(out, ", rate %g", rate);
-        if (setting_integer(setting, "num_epochs") != setting_integer(&usual, "num_epochs"))
-            text_printf(out, ", %d passes", setting_integer(setting, "num_epochs"));
+        int epochs = setting_integer(setting, "num_epochs");
+        if (epochs != setting_integer(&usual, "num_epochs"))
+            text_printf(out, ", %d pass%s", epochs, epochs == 1 ? "" : "es");
     }
     if (study_replicate(study, r->key.seed))
         text_add(out, ", another seed");
