@@ -114,7 +114,8 @@ static void fill_trial(const struct grid *grid, size_t row, const struct planned
     if (t->seed)
         text_printf(grid_cell(grid, row, REMARK), "seed %zu", t->seed + 1);
     if (t->epochs)
-        text_printf(grid_cell(grid, row, REMARK), "%d pass%s", t->epochs, t->epochs == 1 ? "" : "es");
+        text_printf(grid_cell(grid, row, REMARK), "%d pass%s", t->epochs,
+                    t->epochs == 1 ? "" : "es");
     human_seconds(grid_cell(grid, row, SECONDS), measured(t->seconds));
     human_seconds(grid_cell(grid, row, UNTIL), measured(t->until));
 }
