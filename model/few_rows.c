@@ -12,6 +12,7 @@ enum {
     /* With more, copying the weight costs the library little enough. */
     MOST_ROWS = LANE_TILE == 8 ? 640 : 144,
     LINE = MEMORY_ALIGNMENT / sizeof(real), /* numbers of a cache line */
+    AHEAD = 4,                              /* cache lines that are fetched before they are read */
     SQUARE = 4,                             /* rows and columns that are turned at a time */
     GROUP = 64,   /* rows of the weight whose products are stored together, in whole cache lines */
     LENGTH = 512, /* columns that are added up before the sum so far is added; a multiple of LINE */
@@ -65,6 +66,8 @@ static inline void turn_square(const real *from, int from_stride, real *to, int 
 static void turn_line(const real *x, int rows, int count, int stride, int wide, real *to)
 {
     int r = 0;
+    for (int i = 0; i < rows; i++)
+        __builtin_prefetch(x + (size_t)i * (size_t)stride + AHEAD * LINE);
     for (; r + SQUARE <= rows && count == LINE; r += SQUARE)
         for (int c = 0; c < LINE; c += SQUARE)
             turn_square(x + (size_t)r * (size_t)stride + c, stride, to + c * wide + r, wide);
@@ -98,6 +101,8 @@ static void store_group(const struct few_rows *p, const real *sums, int wide, in
             turned[r * GROUP + c] = sums[(size_t)c * (size_t)wide + (size_t)r];
     for (int r = 0; r < rows; r++) {
         real *row = out + (size_t)r * (size_t)stride;
+        for (int i = GROUP; i < 2 * GROUP; i += LINE)
+            __builtin_prefetch(row + i, 1); /* where the next group goes, if there is one */
         const real *sum = turned + (size_t)r * GROUP;
         if (p->beta == 0)
             for (int i = 0; i < count; i++)
