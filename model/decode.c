@@ -104,7 +104,7 @@ static void run_step(struct batch *batch, struct workspace *workspace)
     real *logits =
         arena_alloc(&workspace->arena, (size_t)states->rows * vocabulary * sizeof *logits);
     struct factor factor = {states->data, states->rows};
-    weight_multiply(head, factor, 1, 0, logits, &workspace->arena);
+    weight_multiply(head, factor, NULL, 0, logits, &workspace->arena);
     for (int s = 0; s < layout.n_segments; s++) {
         struct slot *slot = batch->order[s];
         const real *row = logits + (size_t)s * vocabulary;

@@ -89,8 +89,8 @@ static void turn(const real *x, int rows, int cols, int stride, real *turned)
 }
 
 /* The way back, for up to SQUARE rows and GROUP columns. */
-static void store_group(const struct few_rows *p, const real *sums, int wide, int rows, int count,
-                        real *out, int stride)
+static void store_group(const real *sums, int wide, int rows, int count, real beta, real *out,
+                        int stride)
 {
     real turned[SQUARE * GROUP];
     int c = 0;
@@ -104,25 +104,33 @@ static void store_group(const struct few_rows *p, const real *sums, int wide, in
         for (int i = GROUP; i < 2 * GROUP; i += LINE)
             __builtin_prefetch(row + i, 1); /* where the next group goes, if there is one */
         const real *sum = turned + (size_t)r * GROUP;
-        if (p->beta == 0)
-            for (int i = 0; i < count; i++)
-                row[i] = p->scale * sum[i];
+        if (beta == 0)
+            memcpy(row, sum, (size_t)count * sizeof *row);
         else
             for (int i = 0; i < count; i++)
-                row[i] = p->scale * sum[i] + p->beta * row[i];
+                row[i] = sum[i] + beta * row[i];
     }
 }
 
-/* out (rows, count) from sums (count, lanes of the panel). */
-static void store(const struct few_rows *p, const real *sums, int rows, int count, real *out,
-                  int stride)
+/* out (rows, count) from sums (count, lanes of the panel), plus beta * out. */
+static void store(const real *sums, int rows, int count, real beta, real *out, int stride)
 {
     int wide = vectors_for(rows) * LANES;
     for (int first = 0; first < count; first += GROUP)
         for (int r = 0; r < rows; r += SQUARE)
-            store_group(p, sums + (size_t)first * (size_t)wide + (size_t)r, wide,
-                        smaller(rows - r, SQUARE), smaller(count - first, GROUP),
+            store_group(sums + (size_t)first * (size_t)wide + (size_t)r, wide,
+                        smaller(rows - r, SQUARE), smaller(count - first, GROUP), beta,
                         out + (size_t)r * (size_t)stride + (size_t)first, stride);
+}
+
+/* Scales what stands between the thin matrices, (rank, lanes of the panel), and stores it. */
+static void store_between(const struct thin_pair *pair, real *sums, int first, int rows, real beta)
+{
+    size_t size = (size_t)pair->rank * (size_t)(vectors_for(rows) * LANES);
+    for (size_t i = 0; i < size; i++)
+        sums[i] *= pair->scale;
+    store(sums, rows, pair->rank, beta, pair->between + (size_t)first * (size_t)pair->rank,
+          pair->rank);
 }
 
 /* ---- x w^T ---- */
@@ -155,13 +163,24 @@ static inline __attribute__((always_inline)) void put_sums(const lanes *sums, in
         }
 }
 
-/* Sums of `tile` rows of the weight with a panel: out (tile, vectors * LANES). `ahead` is where the
- * weight is read next, to be on its way by then. The constants of a call make a kernel of it. */
+/* Rows of a weight, of which `count` are multiplied; `left` are there. Behind their columns stand
+ * those of b, and behind the columns of a turned panel what they are multiplied with. */
+struct strip {
+    const real *w, *b;
+    int count, left, cols, rank;
+};
+
+/* Sums of `tile` rows from number `at` on with a panel: out (tile, vectors * LANES). `ahead` is
+ * where the weight is read next, to be on its way by then. The constants of a call make a kernel of
+ * it. */
 static inline __attribute__((always_inline)) void multiply_tile(const real *turned, int vectors,
-                                                                const real *w, int tile, int cols,
-                                                                const real *ahead, real *out)
+                                                                const struct strip *s, int at,
+                                                                int tile, const real *ahead,
+                                                                real *out)
 {
     const lanes *x = (const lanes *)(const void *)turned;
+    int cols = s->cols;
+    const real *w = s->w + (size_t)at * (size_t)cols;
     for (int c = 0, end; c < cols; c = end) {
         lanes sums[LANE_TILE * MOST_VECTORS] = {0};
         int first = c;
@@ -172,54 +191,80 @@ static inline __attribute__((always_inline)) void multiply_tile(const real *turn
             add_columns(x, vectors, w, tile, cols, c, LINE, sums);
         }
         add_columns(x, vectors, w, tile, cols, c, end - c, sums);
+        if (end == cols && s->rank > 0)
+            add_columns(x + (size_t)cols * (size_t)vectors, vectors,
+                        s->b + (size_t)at * (size_t)s->rank, tile, s->rank, 0, s->rank, sums);
         put_sums(sums, vectors, tile, first > 0, out);
     }
 }
 
-/* Sums of up to GROUP rows of the weight with a panel. */
-static inline __attribute__((always_inline)) void multiply_group(const real *turned, int vectors,
-                                                                 const real *w, int count, int cols,
-                                                                 int left, real *out)
+/* Sums of the rows of a strip with a panel. */
+static inline __attribute__((always_inline)) void multiply_rows(const real *turned, int vectors,
+                                                                const struct strip *s, real *out)
 {
     int at = 0;
-    for (; at + LANE_TILE <= count; at += LANE_TILE) {
-        const real *rows = w + (size_t)at * (size_t)cols;
-        const real *ahead =
-            at + 2 * LANE_TILE <= left ? rows + (size_t)LANE_TILE * (size_t)cols : rows;
-        multiply_tile(turned, vectors, rows, LANE_TILE, cols, ahead, out + at * vectors * LANES);
+    for (; at + LANE_TILE <= s->count; at += LANE_TILE) {
+        int next = at + 2 * LANE_TILE <= s->left ? at + LANE_TILE : at;
+        multiply_tile(turned, vectors, s, at, LANE_TILE, s->w + (size_t)next * (size_t)s->cols,
+                      out + at * vectors * LANES);
     }
-    for (; at < count; at++) {
-        const real *row = w + (size_t)at * (size_t)cols;
-        multiply_tile(turned, vectors, row, 1, cols, row, out + at * vectors * LANES);
-    }
+    for (; at < s->count; at++)
+        multiply_tile(turned, vectors, s, at, 1, s->w + (size_t)at * (size_t)s->cols,
+                      out + at * vectors * LANES);
 }
 
-static void multiply_panel(const real *turned, int rows, const struct few_rows *p, int at,
+/* The same for a panel of any width. */
+static void multiply_strip(const real *turned, int vectors, struct strip strip, real *out)
+{
+    if (vectors == 1)
+        multiply_rows(turned, 1, &strip, out);
+    else if (vectors == 2)
+        multiply_rows(turned, 2, &strip, out);
+    else
+        multiply_rows(turned, MOST_VECTORS, &strip, out);
+}
+
+/* Up to GROUP columns of the result for a panel. */
+static void multiply_group(const struct few_rows *p, const real *turned, int rows, int at,
                            real *out)
 {
     _Alignas(MEMORY_ALIGNMENT) real sums[GROUP * PANEL];
-    int vectors = vectors_for(rows), left = p->count - at, count = smaller(left, GROUP);
-    const real *w = p->w + (size_t)at * (size_t)p->cols;
-    if (vectors == 1)
-        multiply_group(turned, 1, w, count, p->cols, left, sums);
-    else if (vectors == 2)
-        multiply_group(turned, 2, w, count, p->cols, left, sums);
-    else
-        multiply_group(turned, MOST_VECTORS, w, count, p->cols, left, sums);
-    store(p, sums, rows, count, out, p->stride);
+    struct strip strip = {.w = p->w + (size_t)at * (size_t)p->cols,
+                          .count = smaller(p->count - at, GROUP),
+                          .left = p->count - at,
+                          .cols = p->cols,
+                          .rank = p->pair.rank};
+    if (strip.rank > 0)
+        strip.b = p->pair.b + (size_t)at * (size_t)strip.rank;
+    multiply_strip(turned, vectors_for(rows), strip, sums);
+    store(sums, rows, strip.count, p->beta, out, p->stride);
+}
+
+static void multiply_panel(const struct few_rows *p, int first, real *turned)
+{
+    const struct thin_pair *pair = &p->pair;
+    int rows = smaller(p->rows - first, PANEL), vectors = vectors_for(rows);
+    turn(p->in + (size_t)first * (size_t)p->cols, rows, p->cols, p->cols, turned);
+    if (pair->rank > 0) {
+        real *between = turned + (size_t)p->cols * (size_t)(vectors * LANES);
+        multiply_strip(
+            turned, vectors,
+            (struct strip){.w = pair->a, .count = pair->rank, .left = pair->rank, .cols = p->cols},
+            between);
+        store_between(pair, between, first, rows, 0);
+    }
+    for (int at = 0; at < p->count; at += GROUP)
+        multiply_group(p, turned, rows, at,
+                       p->out + (size_t)first * (size_t)p->stride + (size_t)at);
 }
 
 void few_rows_multiply(const struct few_rows *p, struct arena *arena)
 {
     struct arena_mark mark = arena_mark(arena);
-    real *turned = arena_alloc(arena, few_rows_room(p->rows, p->cols) * sizeof *turned);
-    for (int first = 0; first < p->rows; first += PANEL) {
-        int rows = smaller(p->rows - first, PANEL);
-        turn(p->in + (size_t)first * (size_t)p->cols, rows, p->cols, p->cols, turned);
-        for (int at = 0; at < p->count; at += GROUP)
-            multiply_panel(turned, rows, p, at,
-                           p->out + (size_t)first * (size_t)p->stride + (size_t)at);
-    }
+    real *turned =
+        arena_alloc(arena, few_rows_room(p->rows, p->cols + p->pair.rank) * sizeof *turned);
+    for (int first = 0; first < p->rows; first += PANEL)
+        multiply_panel(p, first, turned);
     arena_rewind(arena, mark);
 }
 
@@ -246,9 +291,9 @@ static inline __attribute__((always_inline)) void add_tile(const real *turned, i
     put_sums(sums, vectors, tile, true, out);
 }
 
-/* Adds the products with `count` rows of the weight to all sums of a panel. */
+/* Adds the products with `count` rows of a weight to all sums of a panel. */
 static inline __attribute__((always_inline)) void
-add_rows(const real *turned, int vectors, const real *w, int count, int cols, real *sums)
+add_to_columns(const real *turned, int vectors, const real *w, int count, int cols, real *sums)
 {
     int c = 0;
     for (; c + LANE_TILE <= cols; c += LANE_TILE)
@@ -259,34 +304,45 @@ add_rows(const real *turned, int vectors, const real *w, int count, int cols, re
                  sums + (size_t)c * (size_t)vectors * LANES);
 }
 
-static void multiply_panel_back(const struct few_rows *p, const real *in, int rows, real *room,
-                                real *out)
+/* The same for a panel of any width. */
+static void add_rows(const real *turned, int vectors, const real *w, int count, int cols,
+                     real *sums)
 {
-    int vectors = vectors_for(rows), wide = vectors * LANES;
-    real *sums = room + DEPTH * wide;
-    memset(sums, 0, (size_t)p->cols * (size_t)wide * sizeof *sums);
+    if (vectors == 1)
+        add_to_columns(turned, 1, w, count, cols, sums);
+    else if (vectors == 2)
+        add_to_columns(turned, 2, w, count, cols, sums);
+    else
+        add_to_columns(turned, MOST_VECTORS, w, count, cols, sums);
+}
+
+static void multiply_panel_back(const struct few_rows *p, int first, real *room)
+{
+    const struct thin_pair *pair = &p->pair;
+    int rows = smaller(p->rows - first, PANEL), vectors = vectors_for(rows);
+    size_t wide = (size_t)(vectors * LANES), cols = (size_t)p->cols, rank = (size_t)pair->rank;
+    real *sums = room + DEPTH * wide, *between = sums + cols * wide;
+    memset(sums, 0, (cols + rank) * wide * sizeof *sums);
     for (int at = 0; at < p->count; at += DEPTH) {
         int count = smaller(p->count - at, DEPTH);
-        const real *w = p->w + (size_t)at * (size_t)p->cols;
-        turn(in + at, rows, count, p->stride, room);
-        if (vectors == 1)
-            add_rows(room, 1, w, count, p->cols, sums);
-        else if (vectors == 2)
-            add_rows(room, 2, w, count, p->cols, sums);
-        else
-            add_rows(room, MOST_VECTORS, w, count, p->cols, sums);
+        turn(p->in + (size_t)first * (size_t)p->stride + (size_t)at, rows, count, p->stride, room);
+        add_rows(room, vectors, p->w + (size_t)at * cols, count, p->cols, sums);
+        if (rank > 0)
+            add_rows(room, vectors, pair->b + (size_t)at * rank, count, pair->rank, between);
     }
-    store(p, sums, rows, p->cols, out, p->cols);
+    if (rank > 0) {
+        store_between(pair, between, first, rows, 1);
+        add_rows(between, vectors, pair->a, pair->rank, p->cols, sums);
+    }
+    store(sums, rows, p->cols, p->beta, p->out + (size_t)first * cols, p->cols);
 }
 
 void few_rows_multiply_back(const struct few_rows *p, struct arena *arena)
 {
     struct arena_mark mark = arena_mark(arena);
-    real *room = arena_alloc(arena, few_rows_room(p->rows, p->cols) * sizeof *room);
+    real *room = arena_alloc(arena, few_rows_room(p->rows, p->cols + p->pair.rank) * sizeof *room);
     for (int first = 0; first < p->rows; first += PANEL)
-        multiply_panel_back(p, p->in + (size_t)first * (size_t)p->stride,
-                            smaller(p->rows - first, PANEL), room,
-                            p->out + (size_t)first * (size_t)p->cols);
+        multiply_panel_back(p, first, room);
     arena_rewind(arena, mark);
 }
 

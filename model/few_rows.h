@@ -19,12 +19,23 @@
 #include "base/memory.h"
 #include "model/real.h"
 
-/* out = scale * (product of `in` and w) + beta * out. With beta = 0, `out` may be uninitialised. */
+/* Two thin matrices beside a weight: w + scale * b a takes its place, and is never computed. What
+ * stands between the two comes out as well. */
+struct thin_pair {
+    const real *a; /* (rank, cols) */
+    const real *b; /* (count, rank) */
+    int rank;      /* 0: there are none */
+    real scale;
+    real *between; /* (rows, rank): scale * in a^T; on the way back scale * in b is added to it */
+};
+
+/* out = (product of `in` and w) + beta * out. With beta = 0, `out` may be uninitialised. */
 struct few_rows {
     const real *in; /* (rows, cols); on the way back (rows, count) */
     const real *w;  /* (count, cols) */
     int rows, count, cols;
-    real scale, beta;
+    struct thin_pair pair;
+    real beta;
     real *out;  /* (rows, count); on the way back (rows, cols) */
     int stride; /* from row to row of the side with `count` columns; the other has no gaps */
 };
@@ -32,7 +43,8 @@ struct few_rows {
 /* Whether a product of so many rows is faster here than in the library. */
 bool few_rows_serves(int rows);
 
-/* Numbers of working memory that a product of `rows` with a weight of `cols` columns takes. */
+/* Numbers of working memory that a product of `rows` with a weight of `cols` columns takes; the
+ * rank of what is beside it counts as so many columns more. */
 size_t few_rows_room(int rows, int cols);
 
 /* The product in w^T, and on the way back in w. They work in `arena` and leave it as it was. Only

@@ -51,7 +51,7 @@ static void block_backward(struct tape *tape, struct tensor *x, struct tensor *w
 {
     size_t at = (size_t)first * (size_t)x->cols;
     if (dx)
-        weight_multiply_back(w, (struct factor){logits, rows}, 1, 0, dx + at, tape->arena);
+        weight_multiply_back(w, (struct factor){logits, rows}, NULL, 0, dx + at, tape->arena);
     if (w->needs_grad)
         blas_gemm(TRANSPOSED, AS_IS, w->rows, w->cols, rows, 1, logits, w->rows, x->data + at,
                   x->cols, 1, tape_grad(tape, w), w->cols);
@@ -72,7 +72,7 @@ struct tensor *op_cross_entropy(struct tape *tape, struct tensor *x, struct tens
     for (int first = 0; first < x->rows; first += BLOCK_ROWS) {
         int rows = x->rows - first < BLOCK_ROWS ? x->rows - first : BLOCK_ROWS;
         struct factor factor = {x->data + (size_t)first * (size_t)x->cols, rows};
-        weight_multiply(w, factor, 1, 0, logits, tape->arena);
+        weight_multiply(w, factor, NULL, 0, logits, tape->arena);
         for (int r = 0; r < rows; r++) {
             int row = first + r;
             double loss =

@@ -24,9 +24,16 @@ struct tensor *op_embedding(struct tape *tape, struct tensor *table, struct tens
 struct tensor *op_linear(struct tape *tape, struct tensor *x, struct tensor *w,
                          struct tensor *bias);
 
-/* y + scale * x w^T, in place in y: the low-rank update of LoRA (Hu et al. 2021, equation 3). */
-struct tensor *op_linear_add(struct tape *tape, struct tensor *y, struct tensor *x,
-                             struct tensor *w, real scale);
+/* What is added to a weight (out, in): scale * b a, of low rank (Hu et al. 2021, equation 3). */
+struct low_rank {
+    struct tensor *a; /* (r, in) */
+    struct tensor *b; /* (out, r) */
+    real scale;
+};
+
+/* The same with w + scale * b a instead of w; that sum is never computed. */
+struct tensor *op_linear_low_rank(struct tape *tape, struct tensor *x, struct tensor *w,
+                                  struct tensor *bias, const struct low_rank *low);
 
 /* x / rms(x) * gain (1, cols), rms(x) = sqrt(mean(x^2) + epsilon) (Zhang and Sennrich 2019). */
 struct tensor *op_rms_norm(struct tape *tape, struct tensor *x, struct tensor *gain, real epsilon);

@@ -125,7 +125,10 @@ static struct tensor *project(struct pass *pass, int layer, enum site site, stru
     struct tensor *w = weight_of(pass, &weights->linear[site]), *bias = NULL;
     if (pass->model->biased[site])
         bias = weight_of(pass, &weights->bias[site]);
-    struct tensor *y = op_linear(pass->tape, x, w, bias);
+    struct low_rank low;
+    struct tensor *y = a && a->low_rank && a->low_rank(pass, layer, site, &low)
+                           ? op_linear_low_rank(pass->tape, x, w, bias, &low)
+                           : op_linear(pass->tape, x, w, bias);
     if (a && a->linear)
         y = a->linear(pass, layer, site, x, y);
     return y;

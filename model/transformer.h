@@ -120,12 +120,15 @@ struct pass;
 struct tap;
 
 /* What a technique adds to a pass. Every hook may be NULL; each gets `pass`, whose `self` and
- * `parameters` are the technique's own, and returns what takes the place of what it was given. */
+ * `parameters` are the technique's own, and but for `low_rank` and `past` returns what takes the
+ * place of what it was given. */
 struct attachment {
     /* The input x of a linear site (IA3 on down_proj). */
     struct tensor *(*linear_input)(struct pass *pass, int layer, enum site site, struct tensor *x);
-    /* The output y = x w^T, with its bias, of a linear site, which may be changed in place (LoRA,
-     * IA3). */
+    /* What is added to the weight of a linear site; false: nothing (LoRA). */
+    bool (*low_rank)(struct pass *pass, int layer, enum site site, struct low_rank *low);
+    /* The output y = x w^T, with its bias, of a linear site, which may be changed in place (IA3,
+     * DoRA). */
     struct tensor *(*linear)(struct pass *pass, int layer, enum site site, struct tensor *x,
                              struct tensor *y);
     /* The output y of a branch before it is added to the residual stream; x is the normalised input

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "model/blas.h"
-#include "model/few_rows.h"
 
 static int smaller(int a, int b)
 {
@@ -73,11 +72,42 @@ static bool is_for_few_rows(const struct tensor *w, int rows)
     return few_rows_serves(rows) && w->rows >= LEAST_SIDE && w->cols >= LEAST_SIDE;
 }
 
-void weight_multiply(const struct tensor *w, struct factor x, real scale, real beta, real *out,
-                     struct arena *arena)
+/* What is beside the rows of a weight from `first` on. */
+static struct thin_pair pair_from(const struct thin_pair *pair, int first)
+{
+    struct thin_pair rest = pair ? *pair : (struct thin_pair){0};
+    if (pair)
+        rest.b += (size_t)first * (size_t)pair->rank;
+    return rest;
+}
+
+/* The product in both thin matrices, one after the other. */
+static void add_pair(const struct tensor *w, struct factor x, const struct thin_pair *pair,
+                     real *out)
+{
+    int r = pair->rank;
+    blas_gemm(AS_IS, TRANSPOSED, x.rows, r, w->cols, pair->scale, x.data, w->cols, pair->a, w->cols,
+              0, pair->between, r);
+    blas_gemm(AS_IS, TRANSPOSED, x.rows, w->rows, r, 1, pair->between, r, pair->b, r, 1, out,
+              w->rows);
+}
+
+static void add_pair_back(const struct tensor *w, struct factor dy, const struct thin_pair *pair,
+                          real *dx)
+{
+    int r = pair->rank;
+    blas_gemm(AS_IS, AS_IS, dy.rows, r, w->rows, pair->scale, dy.data, w->rows, pair->b, r, 0,
+              pair->between, r);
+    blas_gemm(AS_IS, AS_IS, dy.rows, w->cols, r, 1, pair->between, r, pair->a, w->cols, 1, dx,
+              w->cols);
+}
+
+void weight_multiply(const struct tensor *w, struct factor x, const struct thin_pair *pair,
+                     real beta, real *out, struct arena *arena)
 {
     struct arena_mark mark = arena_mark(arena);
     real *room = weight_room(w, arena);
+    bool few = is_for_few_rows(w, x.rows);
     for (int first = 0; first < w->rows; first += WEIGHT_TILE) {
         int count = smaller(w->rows - first, WEIGHT_TILE);
         const real *rows = weight_rows(w, first, count, room);
@@ -86,24 +116,29 @@ void weight_multiply(const struct tensor *w, struct factor x, real scale, real b
                                    .rows = x.rows,
                                    .count = count,
                                    .cols = w->cols,
-                                   .scale = scale,
+                                   .pair = pair_from(pair, first),
                                    .beta = beta,
                                    .out = out + first,
                                    .stride = w->rows};
-        if (is_for_few_rows(w, x.rows))
+        if (few)
             few_rows_multiply(&product, arena);
         else
-            blas_gemm(AS_IS, TRANSPOSED, x.rows, count, w->cols, scale, x.data, w->cols, rows,
-                      w->cols, beta, out + first, w->rows);
+            blas_gemm(AS_IS, TRANSPOSED, x.rows, count, w->cols, 1, x.data, w->cols, rows, w->cols,
+                      beta, out + first, w->rows);
     }
+    if (pair && !few)
+        add_pair(w, x, pair, out);
     arena_rewind(arena, mark);
 }
 
-void weight_multiply_back(const struct tensor *w, struct factor dy, real scale, real beta, real *dx,
-                          struct arena *arena)
+void weight_multiply_back(const struct tensor *w, struct factor dy, const struct thin_pair *pair,
+                          real beta, real *dx, struct arena *arena)
 {
     struct arena_mark mark = arena_mark(arena);
     real *room = weight_room(w, arena);
+    bool few = is_for_few_rows(w, dy.rows);
+    if (pair) /* each portion of the weight adds to it */
+        memset(pair->between, 0, (size_t)dy.rows * (size_t)pair->rank * sizeof(real));
     for (int first = 0; first < w->rows; first += WEIGHT_TILE) {
         int count = smaller(w->rows - first, WEIGHT_TILE);
         const real *rows = weight_rows(w, first, count, room);
@@ -112,15 +147,17 @@ void weight_multiply_back(const struct tensor *w, struct factor dy, real scale, 
                                    .rows = dy.rows,
                                    .count = count,
                                    .cols = w->cols,
-                                   .scale = scale,
+                                   .pair = pair_from(pair, first),
                                    .beta = first ? 1 : beta,
                                    .out = dx,
                                    .stride = w->rows};
-        if (is_for_few_rows(w, dy.rows))
+        if (few)
             few_rows_multiply_back(&product, arena);
         else
-            blas_gemm(AS_IS, AS_IS, dy.rows, w->cols, count, scale, product.in, w->rows, rows,
-                      w->cols, product.beta, dx, w->cols);
+            blas_gemm(AS_IS, AS_IS, dy.rows, w->cols, count, 1, product.in, w->rows, rows, w->cols,
+                      product.beta, dx, w->cols);
     }
+    if (pair && !few)
+        add_pair_back(w, dy, pair, dx);
     arena_rewind(arena, mark);
 }

@@ -11,6 +11,7 @@
 #define MODEL_WEIGHT_H
 
 #include "base/memory.h"
+#include "model/few_rows.h"
 #include "model/quant.h"
 #include "model/tape.h"
 
@@ -39,13 +40,14 @@ real *weight_room(const struct tensor *w, struct arena *arena);
 /* Copies the same rows to `out`. */
 void weight_copy(const struct tensor *w, int first, int count, real *out);
 
-/* out = scale * x w^T + beta * out, x (rows, w->cols) and out (rows, w->rows). Works in `arena` and
- * leaves it as it was. */
-void weight_multiply(const struct tensor *w, struct factor x, real scale, real beta, real *out,
-                     struct arena *arena);
+/* out = x w^T + beta * out, x (rows, w->cols) and out (rows, w->rows). Works in `arena` and leaves
+ * it as it was. `pair` (model/few_rows.h) is beside all of w, or NULL. */
+void weight_multiply(const struct tensor *w, struct factor x, const struct thin_pair *pair,
+                     real beta, real *out, struct arena *arena);
 
-/* dx = scale * dy w + beta * dx, dy (rows, w->rows) and dx (rows, w->cols). */
-void weight_multiply_back(const struct tensor *w, struct factor dy, real scale, real beta, real *dx,
-                          struct arena *arena);
+/* dx = dy w + beta * dx, dy (rows, w->rows) and dx (rows, w->cols). pair->between is overwritten.
+ */
+void weight_multiply_back(const struct tensor *w, struct factor dy, const struct thin_pair *pair,
+                          real beta, real *dx, struct arena *arena);
 
 #endif

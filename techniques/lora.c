@@ -105,18 +105,27 @@ static void row_lengths(const struct tensor *weight, const real *squares, const 
     arena_rewind(arena, mark);
 }
 
-static struct tensor *update(struct pass *pass, int layer, enum site site, struct tensor *x,
-                             struct tensor *y)
+static bool update(struct pass *pass, int layer, enum site site, struct low_rank *low)
 {
     const struct lora *self = pass->self;
+    int first = self->first[layer * N_SITES + (int)site];
+    if (first < 0)
+        return false;
+    struct tensor *part = &pass->parameters[first];
+    *low = (struct low_rank){.a = &part[LORA_A], .b = &part[LORA_B], .scale = self->scale};
+    return true;
+}
+
+/* With use_dora the rows of the updated weight take on their trained lengths. */
+static struct tensor *take_lengths(struct pass *pass, int layer, enum site site, struct tensor *x,
+                                   struct tensor *y)
+{
+    (void)x;
+    const struct lora *self = pass->self;
     int at = layer * N_SITES + (int)site;
-    if (self->first[at] < 0)
+    if (!self->dora || self->first[at] < 0)
         return y;
     struct tensor *part = &pass->parameters[self->first[at]];
-    struct tensor *down = op_linear(pass->tape, x, &part[LORA_A], NULL);
-    y = op_linear_add(pass->tape, y, down, &part[LORA_B], self->scale);
-    if (!self->dora)
-        return y;
     struct arena *arena = pass->tape->arena;
     real *lengths = arena_alloc(arena, (size_t)y->cols * sizeof *lengths);
     const struct layer *weights = &pass->model->layers[layer];
@@ -197,7 +206,7 @@ static bool is_on(const struct setting *setting, const char *name)
 static enum status attach(struct adapted *adapted, const struct material *material,
                           struct error *err)
 {
-    static const struct attachment attachment = {.linear = update};
+    static const struct attachment attachment = {.low_rank = update, .linear = take_lengths};
     const struct setting *setting = &adapted->setting;
     bool sites[N_SITES];
     enum status status = targets_parse("lora", setting_text(setting, "target_modules"), sites, err);

@@ -131,36 +131,144 @@ static void test_linear(void **state)
     check_all(cases, COUNT(cases));
 }
 
-static struct tensor *run_linear_add(struct tape *tape, struct tensor **x,
-                                     const struct extra *extra)
+/* Operands are x, w, a, b and the bias. */
+static struct tensor *run_low_rank(struct tape *tape, struct tensor **x, const struct extra *extra)
 {
-    return op_linear_add(tape, x[0], x[1], x[2], (real)extra->number);
+    const struct low_rank low = {.a = x[2], .b = x[3], .scale = (real)extra->number};
+    return op_linear_low_rank(tape, x[0], x[1], x[4], &low);
 }
 
-static void plain_linear_add(struct tensor **x, const struct extra *extra, struct tensor *out)
+static void plain_low_rank(struct tensor **x, const struct extra *extra, struct tensor *out)
 {
     for (int r = 0; r < out->rows; r++)
-        for (int c = 0; c < out->cols; c++) {
-            real sum = 0;
-            for (int i = 0; i < x[1]->cols; i++)
-                sum += *at(x[1], r, i) * *at(x[2], c, i);
-            *at(out, r, c) = *at(x[0], r, c) + (real)extra->number * sum;
+        for (int c = 0; c < out->cols; c++)
+            *at(out, r, c) = x[4] ? *at(x[4], 0, c) : 0;
+    for (int r = 0; r < out->rows; r++)
+        for (int k = 0; k < x[2]->rows; k++) {
+            real down = 0;
+            for (int i = 0; i < x[0]->cols; i++)
+                down += *at(x[0], r, i) * *at(x[2], k, i);
+            for (int c = 0; c < out->cols; c++)
+                *at(out, r, c) += (real)extra->number * down * *at(x[3], c, k);
         }
+    for (int r = 0; r < out->rows; r++)
+        for (int c = 0; c < out->cols; c++)
+            for (int i = 0; i < x[0]->cols; i++)
+                *at(out, r, c) += *at(x[0], r, i) * *at(x[1], c, i);
 }
 
-static void test_linear_add(void **state)
+static void test_low_rank(void **state)
 {
     (void)state;
-    static const struct operator op = {"linear_add", run_linear_add, plain_linear_add, true, false};
+    static const struct operator op = {"linear_low_rank", run_low_rank, plain_low_rank, false,
+                                       false};
     static const struct operator_case cases[] = {
-        {&op, "one number", {{1, 1, 0}, {1, 1, 0}, {1, 1, 0}}, 1, 1, {.number = 1}},
-        {&op, "one row", {{1, 4, 0}, {1, 2, 0}, {4, 2, 0}}, 1, 4, {.number = 2}},
-        {&op, "rank 1", {{5, 4, 0}, {5, 1, 0}, {4, 1, 0}}, 5, 4, {.number = 0.5}},
-        {&op, "rank 3", {{6, 7, 0}, {6, 3, 0}, {7, 3, 0}}, 6, 7, {.number = -1.5}},
-        {&op, "scale 0", {{2, 3, 0}, {2, 2, 0}, {3, 2, 0}}, 2, 3, {.number = 0}},
-        {&op, "x as weight", {{3, 3, 0}, {3, 2, 0}, {0, 0, 2}}, 3, 3, {.number = 0.7}},
+        {&op, "one number", {{1, 1, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}}, 1, 1, {.number = 1}},
+        {&op, "one row", {{1, 4, 0}, {3, 4, 0}, {2, 4, 0}, {3, 2, 0}}, 1, 3, {.number = 2}},
+        {&op, "rank 1", {{5, 3, 0}, {4, 3, 0}, {1, 3, 0}, {4, 1, 0}}, 5, 4, {.number = 0.5}},
+        {&op,
+         "bias",
+         {{6, 5, 0}, {7, 5, 0}, {3, 5, 0}, {7, 3, 0}, {1, 7, 0}},
+         6,
+         7,
+         {.number = -1.5}},
+        {&op, "scale 0", {{2, 3, 0}, {3, 3, 0}, {2, 3, 0}, {3, 2, 0}}, 2, 3, {.number = 0}},
+        {&op, "w as a", {{3, 4, 0}, {2, 4, 0}, {0, 0, 2}, {2, 2, 0}}, 3, 2, {.number = 0.7}},
+        {&op, "x as a", {{3, 4, 0}, {5, 4, 0}, {0, 0, 1}, {5, 3, 0}}, 3, 5, {.number = 0.7}},
     };
     check_all(cases, COUNT(cases));
+}
+
+/* The operands of one large enough for the products of few rows, and of the loss `dy`. */
+struct large {
+    struct arena arena;
+    struct tensor x, w, a, b, dy;
+};
+
+enum { LARGE_IN = 33, LARGE_OUT = 67 };
+
+static struct tensor large_tensor(struct large *l, const char *name, int rows, int cols)
+{
+    struct tensor t = {.rows = rows, .cols = cols, .needs_grad = true};
+    t.data = random_values(&l->arena, tensor_size(&t), name, 0);
+    return t;
+}
+
+static void large_init(struct large *l, int rows, int rank)
+{
+    arena_init(&l->arena, NULL);
+    l->x = large_tensor(l, "x", rows, LARGE_IN);
+    l->w = large_tensor(l, "w", LARGE_OUT, LARGE_IN);
+    l->a = large_tensor(l, "a", rank, LARGE_IN);
+    l->b = large_tensor(l, "b", LARGE_OUT, rank);
+    l->dy = large_tensor(l, "dy", rows, LARGE_OUT);
+}
+
+/* The product of two matrices, of the first or the second as it is or turned. */
+static struct tensor plain_product(struct large *l, const struct tensor *p, bool p_turned,
+                                   const struct tensor *q, bool q_turned, double scale)
+{
+    struct tensor out = {.rows = p_turned ? p->cols : p->rows,
+                         .cols = q_turned ? q->rows : q->cols};
+    int length = p_turned ? p->rows : p->cols;
+    out.data = arena_zalloc(&l->arena, tensor_size(&out) * sizeof(real));
+    for (int r = 0; r < out.rows; r++)
+        for (int c = 0; c < out.cols; c++)
+            for (int i = 0; i < length; i++)
+                *at(&out, r, c) += (real)scale * (p_turned ? *at(p, i, r) : *at(p, r, i)) *
+                                   (q_turned ? *at(q, c, i) : *at(q, i, c));
+    return out;
+}
+
+static void assert_near(const char *what, const real *found, const struct tensor *want)
+{
+    for (size_t i = 0; i < tensor_size(want); i++)
+        if (!support_near((double)found[i], (double)want->data[i], 1e-11))
+            fail_msg("%s: element %zu is %.15g, expected %.15g", what, i, (double)found[i],
+                     (double)want->data[i]);
+}
+
+/* Beside a weight to which the update was added, and its gradient. */
+static void check_large(int rows, int rank, bool x_trained)
+{
+    enum { AS, TURNED };
+    const double scale = -0.75;
+    struct large l;
+    struct tape tape;
+    large_init(&l, rows, rank);
+    tape_init(&tape, &l.arena, NULL);
+    tape_start(&tape, true);
+    struct tensor sum = plain_product(&l, &l.b, AS, &l.a, AS, scale);
+    for (size_t i = 0; i < tensor_size(&sum); i++)
+        sum.data[i] += l.w.data[i];
+    struct tensor down = plain_product(&l, &l.x, AS, &l.a, TURNED, scale);
+    struct tensor back = plain_product(&l, &l.dy, AS, &l.b, AS, scale);
+    struct tensor want[] = {plain_product(&l, &l.x, AS, &sum, TURNED, 1),
+                            plain_product(&l, &l.dy, AS, &sum, AS, 1),
+                            plain_product(&l, &l.dy, TURNED, &l.x, AS, 1),
+                            plain_product(&l, &back, TURNED, &l.x, AS, 1),
+                            plain_product(&l, &l.dy, TURNED, &down, AS, 1)};
+    l.x.needs_grad = x_trained;
+    const struct low_rank low = {.a = &l.a, .b = &l.b, .scale = (real)scale};
+    struct tensor *out = op_linear_low_rank(&tape, &l.x, &l.w, NULL, &low);
+    tape_backward(&tape, dot(&tape, out, l.dy.data));
+    assert_near("result", out->data, &want[0]);
+    if (x_trained)
+        assert_near("gradient of x", l.x.grad, &want[1]);
+    assert_near("gradient of w", l.w.grad, &want[2]);
+    assert_near("gradient of a", l.a.grad, &want[3]);
+    assert_near("gradient of b", l.b.grad, &want[4]);
+    tape_release(&tape);
+    arena_release(&l.arena);
+}
+
+static void test_large_low_rank(void **state)
+{
+    static const int rows[] = {1, 23, 24, 25, 47, 48, 49, 700}, ranks[] = {1, 3, 8, 16};
+    (void)state;
+    for (size_t r = 0; r < COUNT(rows); r++)
+        for (size_t k = 0; k < 2 * COUNT(ranks); k++)
+            check_large(rows[r], ranks[k / 2], k % 2);
 }
 
 /* ---- row by row ---- */
@@ -1069,7 +1177,8 @@ int main(void)
         cmocka_unit_test(test_embedding),
         cmocka_unit_test(test_gather),
         cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_linear_add),
+        cmocka_unit_test(test_low_rank),
+        cmocka_unit_test(test_large_low_rank),
         cmocka_unit_test(test_rms_norm),
         cmocka_unit_test(test_swiglu),
         cmocka_unit_test(test_relu),

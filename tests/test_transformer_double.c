@@ -321,12 +321,11 @@ static int lora_shapes(const struct model *model, struct tensor *parameters)
     return n;
 }
 
-static struct tensor *lora_linear(struct pass *pass, int layer, enum site site, struct tensor *x,
-                                  struct tensor *y)
+static bool lora_pair(struct pass *pass, int layer, enum site site, struct low_rank *low)
 {
     struct tensor *pair = &pass->parameters[(layer * N_SITES + (int)site) * 2];
-    struct tensor *low = op_linear(pass->tape, x, &pair[0], NULL);
-    return op_linear_add(pass->tape, y, low, &pair[1], (real)1.5);
+    *low = (struct low_rank){.a = &pair[0], .b = &pair[1], .scale = (real)1.5};
+    return true;
 }
 
 static int scale_shapes(const struct model *model, struct tensor *parameters)
@@ -559,7 +558,7 @@ static void check_slopes(struct problem *p, int passes)
 }
 
 static const struct kind kinds[] = {
-    {"low rank", {.linear = lora_linear}, lora_shapes, 0},
+    {"low rank", {.low_rank = lora_pair}, lora_shapes, 0},
     {"scales", {.linear = scale_linear, .linear_input = scale_input}, scale_shapes, 0},
     {"branches", {.branch = bottleneck}, branch_shapes, 0},
     {"past", {.past = past}, past_shapes, 0},
@@ -691,7 +690,7 @@ static void test_meaning(void **state)
 /* What passed through the sites of the layer that is running. */
 struct spy {
     struct tensor *in[N_SITES], *x[N_SITES], *y[N_SITES];
-    int branches;
+    int branches, asked;
 };
 
 static struct spy *spy_of(const struct pass *pass)
@@ -704,6 +703,16 @@ static struct tensor *spy_input(struct pass *pass, int layer, enum site site, st
     (void)layer;
     spy_of(pass)->in[site] = x;
     return x;
+}
+
+/* Has nothing to add. */
+static bool spy_low_rank(struct pass *pass, int layer, enum site site, struct low_rank *low)
+{
+    (void)low;
+    struct spy *spy = spy_of(pass);
+    assert_int_equal(spy->branches / 2, layer);
+    spy->asked += spy->in[site] != NULL;
+    return false;
 }
 
 static struct tensor *spy_linear(struct pass *pass, int layer, enum site site, struct tensor *x,
@@ -748,10 +757,13 @@ static void test_hook_arguments(void **state)
     bench_open(&bench, LAYERS, true);
     mixed_batch(&batch, captured(&bench, NULL, prefix, 3, 5), 0);
     struct spy spy = {.branches = 0}, *self = &spy;
-    const struct attachment hooks = {
-        .linear_input = spy_input, .linear = spy_linear, .branch = spy_branch};
+    const struct attachment hooks = {.linear_input = spy_input,
+                                     .low_rank = spy_low_rank,
+                                     .linear = spy_linear,
+                                     .branch = spy_branch};
     const real *with = states_with(&bench, &batch, &hooks, NULL, &self);
     assert_int_equal(spy.branches, 2 * LAYERS);
+    assert_int_equal(spy.asked, N_SITES * LAYERS);
     assert_same(with, states(&bench, &batch), batch.layout.n_scored);
     bench_close(&bench);
 }
@@ -820,9 +832,8 @@ static void test_tape_is_short(void **state)
     int nodes = 0;
     for (const struct node *n = bench.tape.last; n; n = n->previous)
         nodes++;
-    /* update of o, add, norm, gate and up with their updates (both factors), swiglu, down with its
-     * updates, add, norm, loss */
-    assert_int_equal(nodes, 1 + 1 + 1 + 2 * 3 + 1 + 3 + 1 + 1 + 1);
+    /* o, add, norm, gate and up, swiglu, down, add, norm, loss */
+    assert_int_equal(nodes, 1 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1);
     tape_backward(&bench.tape, loss);
     for (int i = 0; i < p.n; i++)
         for (size_t j = 0; j < tensor_size(&p.parameters[i]); j++)
@@ -886,15 +897,12 @@ struct lora_fixture {
     real scale;
 };
 
-static struct tensor *fixture_linear(struct pass *pass, int layer, enum site site, struct tensor *x,
-                                     struct tensor *y)
+static bool fixture_low_rank(struct pass *pass, int layer, enum site site, struct low_rank *low)
 {
     const struct lora_fixture *lora = pass->self;
     struct tensor *pair = (struct tensor *)lora->pairs[layer][site];
-    if (!pair[0].data)
-        return y;
-    struct tensor *low = op_linear(pass->tape, x, &pair[0], NULL);
-    return op_linear_add(pass->tape, y, low, &pair[1], lora->scale);
+    *low = (struct low_rank){.a = &pair[0], .b = &pair[1], .scale = lora->scale};
+    return pair[0].data != NULL;
 }
 
 static struct tensor read_parameter(struct arena *arena, const json_t *values, int rows, int cols)
@@ -990,7 +998,7 @@ static void check_lora_case(const struct model *model, const json_t *document, c
     int n = lora_batch(json_object_get(document, "sequences"), &batch, targets);
     for (int i = 0; i < n; i++)
         weights[i] = (real)1 / (real)n;
-    const struct attachment hooks = {.linear = fixture_linear};
+    const struct attachment hooks = {.low_rank = fixture_low_rank};
     struct pass pass = {.model = model,
                         .tape = &bench.tape,
                         .layout = &batch.layout,

@@ -27,9 +27,9 @@ static void test_default_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),      cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_forms),         cmocka_unit_test(test_changed_file),
-        cmocka_unit_test(test_default_model),
+        cmocka_unit_test(test_products),     cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_copies),       cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_changed_file), cmocka_unit_test(test_default_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,9 +15,8 @@
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),
-        cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_products),     cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_copies),       cmocka_unit_test(test_forms),
         cmocka_unit_test(test_changed_file),
 
     };

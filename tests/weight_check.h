@@ -49,25 +49,54 @@ static inline void twins_release(struct twins *t)
     arena_release(&t->arena);
 }
 
-/* out = 0.5 * x w^T + out and its reverse, one product at a time. */
-static inline double plain_product(const struct twins *t, const real *x, int r, int o)
+/* Thin matrices beside a weight, as tensors: a (rank, cols), b (rows, rank). Rank 0: none. */
+struct beside {
+    int rank;
+    real scale, *a, *b;
+};
+
+static inline struct beside beside_make(struct twins *t, int rank)
+{
+    size_t in = (size_t)(rank * t->packed.cols), out = (size_t)(rank * t->packed.rows);
+    struct beside beside = {.rank = rank,
+                            .scale = (real)-0.5,
+                            .a = arena_alloc(&t->arena, in * sizeof(real)),
+                            .b = arena_alloc(&t->arena, out * sizeof(real))};
+    support_fill(beside.a, in, "a", 0, 1);
+    support_fill(beside.b, out, "b", 0, 1);
+    return beside;
+}
+
+/* The weight with what is beside it added. */
+static inline double plain_weight(const struct twins *t, const struct beside *beside, int o, int c)
+{
+    int cols = t->expanded.cols, rank = beside->rank;
+    double sum = 0;
+    for (int i = 0; i < rank; i++)
+        sum += (double)beside->b[o * rank + i] * (double)beside->a[i * cols + c];
+    return (double)t->expanded.data[(size_t)o * (size_t)cols + (size_t)c] +
+           (double)beside->scale * sum;
+}
+
+/* out = x w^T + out and its reverse, one product at a time. */
+static inline double plain_product(const struct twins *t, const struct beside *beside,
+                                   const real *x, int r, int o)
 {
     double sum = 0;
     int cols = t->expanded.cols;
     for (int c = 0; c < cols; c++)
-        sum += (double)x[r * cols + c] *
-               (double)t->expanded.data[(size_t)o * (size_t)cols + (size_t)c];
-    return 0.5 * sum + 1;
+        sum += (double)x[r * cols + c] * plain_weight(t, beside, o, c);
+    return sum + 1;
 }
 
-static inline double plain_back(const struct twins *t, const real *dy, int r, int c)
+static inline double plain_back(const struct twins *t, const struct beside *beside, const real *dy,
+                                int r, int c)
 {
     double sum = 0;
-    int cols = t->expanded.cols, rows = t->expanded.rows;
+    int rows = t->expanded.rows;
     for (int o = 0; o < rows; o++)
-        sum += (double)dy[r * rows + o] *
-               (double)t->expanded.data[(size_t)o * (size_t)cols + (size_t)c];
-    return 0.5 * sum + 1;
+        sum += (double)dy[r * rows + o] * plain_weight(t, beside, o, c);
+    return sum + 1;
 }
 
 static inline real *ones(struct arena *arena, size_t count)
@@ -78,29 +107,78 @@ static inline real *ones(struct arena *arena, size_t count)
     return values;
 }
 
-static inline void check_products(struct twins *t, int n)
+/* Both ways with one of the twins, on top of what is there. */
+struct products {
+    real *y, *dx, *between[2]; /* of the way there, of the way back */
+};
+
+static inline void multiply(struct twins *t, const struct tensor *w, const struct beside *beside,
+                            const real *x, const real *dy, int n, struct products *out)
+{
+    struct thin_pair pair = {
+        .a = beside->a, .b = beside->b, .rank = beside->rank, .scale = beside->scale};
+    const struct thin_pair *given = beside->rank > 0 ? &pair : NULL;
+    pair.between = out->between[0];
+    weight_multiply(w, (struct factor){x, n}, given, 1, out->y, &t->arena);
+    pair.between = out->between[1];
+    weight_multiply_back(w, (struct factor){dy, n}, given, 1, out->dx, &t->arena);
+}
+
+static inline void check_between(const struct twins *t, const struct beside *beside, const real *x,
+                                 const real *dy, int n, const struct products *found)
+{
+    int rows = t->expanded.rows, cols = t->expanded.cols, rank = beside->rank;
+    for (int at = 0; at < n * rank; at++) {
+        int r = at / rank, i = at % rank;
+        double there = 0, back = 0;
+        for (int c = 0; c < cols; c++)
+            there += (double)x[r * cols + c] * (double)beside->a[i * cols + c];
+        for (int o = 0; o < rows; o++)
+            back += (double)dy[r * rows + o] * (double)beside->b[o * rank + i];
+        double scale = (double)beside->scale;
+        assert_true(support_near((double)found->between[0][at], scale * there, 1e-4));
+        assert_true(support_near((double)found->between[1][at], scale * back, 1e-4));
+    }
+}
+
+static inline void check_products(struct twins *t, int n, int rank)
 {
     int rows = t->packed.rows, cols = t->packed.cols;
     size_t wide = (size_t)n * (size_t)rows, narrow = (size_t)n * (size_t)cols;
+    size_t ranks = (size_t)(n * rank) * sizeof(real);
+    struct beside beside = beside_make(t, rank);
     real *x = ones(&t->arena, narrow), *dy = ones(&t->arena, wide);
-    real *y[2] = {ones(&t->arena, wide), ones(&t->arena, wide)};
-    real *dx[2] = {ones(&t->arena, narrow), ones(&t->arena, narrow)};
+    struct products found[2];
     support_fill(x, narrow, "x", 0, 1);
     support_fill(dy, wide, "dy", 0, 1);
     for (int i = 0; i < 2; i++) {
-        const struct tensor *w = i ? &t->packed : &t->expanded;
-        weight_multiply(w, (struct factor){x, n}, (real)0.5, 1, y[i], &t->arena);
-        weight_multiply_back(w, (struct factor){dy, n}, (real)0.5, 1, dx[i], &t->arena);
+        found[i] = (struct products){
+            ones(&t->arena, wide),
+            ones(&t->arena, narrow),
+            {ones(&t->arena, (size_t)(n * rank)), ones(&t->arena, (size_t)(n * rank))}};
+        multiply(t, i ? &t->packed : &t->expanded, &beside, x, dy, n, &found[i]);
     }
-    assert_memory_equal(y[0], y[1], wide * sizeof(real));
-    assert_memory_equal(dx[0], dx[1], narrow * sizeof(real));
+    assert_memory_equal(found[0].y, found[1].y, wide * sizeof(real));
+    assert_memory_equal(found[0].dx, found[1].dx, narrow * sizeof(real));
+    assert_memory_equal(found[0].between[0], found[1].between[0], ranks);
+    assert_memory_equal(found[0].between[1], found[1].between[1], ranks);
+    check_between(t, &beside, x, dy, n, &found[0]);
     for (int r = 0; r < n; r++) {
         for (int o = 0; o < rows; o += 97)
-            assert_true(support_near((double)y[0][(size_t)r * (size_t)rows + (size_t)o],
-                                     plain_product(t, x, r, o), 1e-4));
+            assert_true(support_near((double)found[0].y[(size_t)r * (size_t)rows + (size_t)o],
+                                     plain_product(t, &beside, x, r, o), 1e-4));
         for (int c = 0; c < cols; c++)
-            assert_true(support_near((double)dx[0][r * cols + c], plain_back(t, dy, r, c), 1e-4));
+            assert_true(support_near((double)found[0].dx[r * cols + c],
+                                     plain_back(t, &beside, dy, r, c), 1e-4));
     }
+}
+
+static inline void check_twins(int type, int rows, int n, int rank)
+{
+    struct twins t;
+    twins_make(&t, type, rows, 64);
+    check_products(&t, n, rank);
+    twins_release(&t);
 }
 
 static void test_products(void **state)
@@ -110,12 +188,24 @@ static void test_products(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(types); i++)
         for (size_t h = 0; h < COUNT(heights); h++)
-            for (int n = 1; n <= 17; n += 16) {
-                struct twins t;
-                twins_make(&t, types[i], heights[h], 64);
-                check_products(&t, n);
-                twins_release(&t);
-            }
+            for (int n = 1; n <= 17; n += 16)
+                check_twins(types[i], heights[h], n, 0);
+}
+
+/* With thin matrices beside the weight; of more rows than are few, and of few. */
+static void test_pairs(void **state)
+{
+    static const int heights[] = {40, WEIGHT_TILE, 2 * WEIGHT_TILE + 40}, ranks[] = {1, 3, 8};
+    enum { MANY = 700 };
+    (void)state;
+    assert_false(few_rows_serves(MANY));
+    for (size_t k = 0; k < COUNT(ranks); k++) {
+        for (size_t h = 0; h < COUNT(heights); h++)
+            check_twins(TYPE_Q4_1, heights[h], k == 1 ? 1 : 17, ranks[k]);
+        check_twins(TYPE_Q4_1, 40, MANY, ranks[k]);
+        check_twins(TYPE_Q4_1, 5, 17, ranks[k]);
+    }
+    check_twins(TYPE_Q4_1, WEIGHT_TILE + 40, MANY, 1);
 }
 
 static void test_copies(void **state)
